@@ -1,0 +1,1 @@
+"""The craft: everything that touches a record's content. Knows no queue, ledger, store or tenant."""

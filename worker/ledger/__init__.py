@@ -1,0 +1,1 @@
+"""The index of what happened: jobs, tasks, files, chained events."""

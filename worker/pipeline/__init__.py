@@ -1,0 +1,1 @@
+"""One file's way through (design.md §4)."""

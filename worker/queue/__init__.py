@@ -1,0 +1,1 @@
+"""dramatiq actors: thin shells around pipeline functions."""
