@@ -6,15 +6,19 @@ grandchildren otherwise go on for hours (field.md, "Known traps"). Long-lived to
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, TypeAlias
 
 from actions.errors import ToolCrashedError, ToolFailedError, ToolMissingError, ToolTimeoutError
+
+Child: TypeAlias = subprocess.Popen[bytes]
+PIPE, DEVNULL = subprocess.PIPE, subprocess.DEVNULL
 
 STDERR_TAIL_CHARS = 2000  # enough for a Java or Ghostscript message; keeps ledger rows small
 
@@ -81,27 +85,25 @@ def start(
     stdin: int | IO[bytes] | None = subprocess.DEVNULL,
     stdout: int | IO[bytes] | None = subprocess.DEVNULL,
     stderr: int | IO[bytes] | None = subprocess.DEVNULL,
-) -> subprocess.Popen[bytes]:
+) -> Child:
     """Start a long-lived child in its own process group; the caller ends it with ``end_group``.
 
     Raises:
         ToolMissingError: The program is not on this machine.
     """
     try:
-        return subprocess.Popen(  # noqa: S603 -- argv lists only, never a shell
+        return subprocess.Popen(
             [str(part) for part in argv], cwd=cwd, env=env, stdin=stdin, stdout=stdout, stderr=stderr, start_new_session=True
         )
     except FileNotFoundError as missing:
         raise ToolMissingError("is not on this machine", str(argv[0]), "Run `bevara doctor` to see how to get it.") from missing
 
 
-def end_group(child: subprocess.Popen[bytes]) -> None:
+def end_group(child: Child) -> None:
     """End *child* and everything in its process group, and wait until it is gone. Harmless when it has ended."""
     if child.poll() is None:
-        try:
+        with contextlib.suppress(ProcessLookupError):
             os.killpg(child.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
     child.wait()
 
 

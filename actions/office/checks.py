@@ -1,0 +1,192 @@
+"""Judges a document against its PDF, property by property: each check says what was measured on both sides.
+
+Reading either side belongs to ``extract`` and ``pages_side``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from actions.compare.text import TextSimilarity, normalise, numbers_kept, similarity
+from actions.contract import Check, Fact, Level
+from actions.office import passages
+from actions.office.content import OfficeContent
+from actions.office.pages_side import Shown
+
+PAGES_WITH_EVERY_HEADER = 3  # first, left and right have each had their page by then
+SHOWN = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What may be missing, and what the conversion said of itself (0: it did not say)."""
+
+    text_recall: float
+    lost_passages: int
+    expected_pages: int
+    notes_pages: int
+    fonts_missing: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Sides:
+    """Both sides. ``beside``: text kept beside the PDF; ``why``: who speaks for the source when not our own reader."""
+
+    content: OfficeContent | None
+    shown: Shown
+    beside: str
+    independent: bool
+    why: str
+
+
+def checks_of(sides: Sides, limits: Limits) -> tuple[Check, ...]:
+    """Every property that can be measured, and those recorded for information."""
+    found: list[Check | None] = [_pages(sides, limits), _blank_pages(sides)]
+    if sides.content is not None:
+        found[:0] = _text(sides, sides.content, limits)
+        found += [_headers(sides, sides.content, limits), _notes(sides, sides.content, limits)]
+        if sides.independent:
+            found += [_pictures(sides, sides.content), *_remarks(sides, sides.content, limits)]
+    fonts: list[str] = list(sides.shown.fonts)
+    replaced = list(limits.fonts_missing)
+    found.append(Check("fonts", replaced, fonts, None, f"replaced: {', '.join(replaced)}" if replaced else ""))
+    return tuple(check for check in found if check is not None)
+
+
+def level_of(sides: Sides, checks: tuple[Check, ...], *, refused: bool) -> Level:
+    """``different`` when any check fails; ``equivalent`` only when words or pictures were compared, or both sides are empty."""
+    if any(check.ok is False for check in checks):
+        return Level.DIFFERENT
+    content = sides.content
+    if content is None or refused:
+        return Level.UNPROVEN
+    compared = {check.name for check in checks if check.ok}
+    has_words = bool(normalise(content.text) or any(content.notes))
+    if (has_words and "text" in compared) or (content.pictures and "pictures" in compared):
+        return Level.EQUIVALENT
+    return Level.EQUIVALENT if _both_empty(sides) else Level.UNPROVEN
+
+
+def facts_of(sides: Sides) -> dict[str, Fact]:
+    """Counts for the record."""
+    facts: dict[str, Fact] = {"result_pages": sides.shown.pages, "result_words": len(normalise(sides.shown.text))}
+    content = sides.content
+    if content is not None:
+        facts |= {"reader": content.reader, "source_words": len(normalise(content.text))}
+    if content is not None and sides.independent:
+        facts |= {"embedded_objects": content.embedded, "vector_pictures": content.vector_pictures}
+    return facts
+
+
+def _both_empty(sides: Sides) -> bool:
+    content, shown = sides.content, sides.shown
+    if content is None or not sides.independent:
+        return False
+    holds = (content.drawn.strip(), content.hidden, content.headers_footers.strip(), content.pictures, content.vector_pictures)
+    return not any((*holds, content.embedded, content.comments, shown.pictures)) and len(shown.blank_pages) == shown.pages > 0
+
+
+def _likeness(source: str, result: str) -> tuple[TextSimilarity, bool]:
+    """How much of *source* is in *result*; case is put aside only where it must be (capitals set by a style)."""
+    plain = similarity(normalise(source), normalise(result))
+    if plain.recall == 1:
+        return plain, False
+    folded = similarity(normalise(source, fold_case=True), normalise(result, fold_case=True))
+    return (folded, True) if folded.recall > plain.recall else (plain, False)
+
+
+def _text(sides: Sides, content: OfficeContent, limits: Limits) -> list[Check]:
+    """The body's words, its numbers, each longer paragraph; and what the result has beyond the source."""
+    tokens = normalise(content.text)
+    if not tokens:
+        return [Check("text", 0, len(normalise(sides.shown.text)), None, sides.why or "the source's body has no words")]
+    seen = sides.shown.text + "\n" + sides.beside if content.reader == "LibreOffice" else sides.shown.text
+    alike, folded = _likeness(content.text, seen)
+    missing = [f"missing: {', '.join(alike.missing)}"] if alike.missing else []
+    said = [*missing, *(["capitals set by a style put aside"] if folded else []), *([sides.why] if sides.why else [])]
+    gone = passages.lost(content.text, seen)
+    numbers = numbers_kept(tokens, normalise(seen))
+    everything = "\n".join(
+        [content.text, content.headers_footers, content.computed, content.drawn, content.deleted, *content.notes]
+    )
+    added = similarity(normalise(sides.shown.text, fold_case=True), normalise(everything, fold_case=True))
+    return [
+        Check("text", 1.0, round(alike.recall, 4), alike.recall >= limits.text_recall, "; ".join(said)),
+        Check("passages", 0, len(gone), len(gone) <= limits.lost_passages, _first("not found", gone)),
+        Check("numbers", True, numbers, numbers, "" if numbers else "a number of the source is not in the result"),
+        Check("added_text", 1.0, round(added.recall, 4), None, _first("only in the result", added.missing)),
+    ]
+
+
+def _first(label: str, items: list[str]) -> str:
+    return f"{label}: {'; '.join(items[:SHOWN])}" if items else ""
+
+
+def _pages(sides: Sides, limits: Limits) -> Check:
+    """Slides by our own count, and notes pages; pages of a text by the layout's own count."""
+    shown = sides.shown.pages
+    slides = sides.content.slides if sides.content is not None else None
+    if slides is not None:
+        expected = slides + limits.notes_pages
+        why = f"{limits.notes_pages} of the pages are notes pages" if limits.notes_pages else ""
+        return Check("slides", expected, shown, shown == expected and not sides.shown.unreadable_pages, why)
+    if not limits.expected_pages:
+        return Check("pages", None, shown, None if shown else False, "the conversion did not say how many pages it laid out")
+    return Check("pages", limits.expected_pages, shown, shown == limits.expected_pages and not sides.shown.unreadable_pages)
+
+
+def _blank_pages(sides: Sides) -> Check:
+    """A result without any ink is wrong as soon as the source has anything to show."""
+    shown, content = sides.shown, sides.content
+    all_blank = len(shown.blank_pages) == shown.pages
+    has_content = content is not None and bool(content.text.strip() or content.pictures or content.vector_pictures)
+    blank: list[str] = [str(number) for number in shown.blank_pages[:20]]
+    return Check("blank_pages", None, blank, False if all_blank and has_content else None if blank else True)
+
+
+def _headers(sides: Sides, content: OfficeContent, limits: Limits) -> Check | None:
+    """Headers, footers and master text come back on pages: each word must be there once.
+
+    A document may define them for pages that it does not have, so a shortfall only fails when nothing is there at all.
+    """
+    if not normalise(content.headers_footers):
+        return None
+    words = " ".join(dict.fromkeys(normalise(content.headers_footers)))
+    alike, _ = _likeness(words, sides.shown.text)
+    if alike.recall >= limits.text_recall:
+        return Check("headers_footers", 1.0, round(alike.recall, 4), ok=True)
+    is_gone = alike.recall == 0 and sides.shown.pages >= PAGES_WITH_EVERY_HEADER
+    why = _first("not found, perhaps for pages that the document does not have", alike.missing)
+    return Check("headers_footers", 1.0, round(alike.recall, 4), False if is_gone else None, why)
+
+
+def _notes(sides: Sides, content: OfficeContent, limits: Limits) -> Check | None:
+    return _kept("notes", len(content.notes), "\n".join(content.notes), sides, limits) if content.notes else None
+
+
+def _kept(name: str, count: int, text: str, sides: Sides, limits: Limits) -> Check:
+    """Whether *text* is in the PDF or in the text kept beside it."""
+    alike, _ = _likeness(text, sides.shown.text + "\n" + sides.beside)
+    ok = alike.recall >= limits.text_recall
+    return Check(name, count, round(alike.recall, 4), ok, "" if ok else _first("neither in the PDF nor beside it", alike.missing))
+
+
+def _pictures(sides: Sides, content: OfficeContent) -> Check:
+    """Raster pictures must be in the PDF as pictures; metafiles and SVG become lines there."""
+    shown, wanted = sides.shown.pictures, content.pictures
+    why = f"{content.vector_pictures} vector pictures more, which become lines" if content.vector_pictures else ""
+    if not wanted:
+        return Check("pictures", 0, shown, None, why)
+    return Check("pictures", wanted, shown, shown >= wanted, why)
+
+
+def _remarks(sides: Sides, content: OfficeContent, limits: Limits) -> list[Check]:
+    """Comments, tracked changes and hidden text: in the PDF, or in the text beside it."""
+    found = []
+    if content.comments:
+        found.append(_kept("comments", len(content.comments), "\n".join(one.text for one in content.comments), sides, limits))
+    if changes := content.deletions + content.insertions:
+        found.append(_kept("tracked_changes", changes, content.deleted, sides, limits))
+    if normalise(content.hidden):
+        found.append(_kept("hidden_text", len(normalise(content.hidden)), content.hidden, sides, limits))
+    return found

@@ -1,0 +1,172 @@
+"""What an office document says, as our own readers found it, apart from who converts it.
+
+A conversion is compared against this. Text is kept in separate streams, because a page shows them in
+different ways: a header comes back on each page, a page number is counted anew, hidden text is not drawn
+at all. Reading any format does not belong here (one module per family does that), nor does judging.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+Kind = Literal["text", "presentation"]
+
+# Fields whose result the converter works out anew: page numbers, dates, names of the file and its people.
+COMPUTED_FIELDS = frozenset(
+    [
+        "PAGE",
+        "NUMPAGES",
+        "SECTIONPAGES",
+        "SECTION",
+        "PAGEREF",
+        "DATE",
+        "TIME",
+        "CREATEDATE",
+        "SAVEDATE",
+        "PRINTDATE",
+        "EDITTIME",
+        "FILENAME",
+        "FILESIZE",
+        "AUTHOR",
+        "LASTSAVEDBY",
+        "USERNAME",
+        "USERINITIALS",
+        "USERADDRESS",
+        "NUMWORDS",
+        "NUMCHARS",
+        "REVNUM",
+        "TEMPLATE",
+        "TITLE",
+        "SUBJECT",
+        "KEYWORDS",
+        "COMMENTS",
+        "INFO",
+        "DOCPROPERTY",
+        "STYLEREF",
+        "SEQ",
+        "AUTONUM",
+        "AUTONUMLGL",
+        "AUTONUMOUT",
+        "REF",
+        "NOTEREF",
+        "=",
+        "FORMDROPDOWN",
+        "IF",
+        "ASK",
+        "FILLIN",
+        "SET",
+        "INDEX",
+        "EQ",
+    ]
+)
+
+
+def is_computed(instruction: str) -> bool:
+    """Tell whether a Word field with this *instruction* shows what the converter works out, not what the file holds."""
+    words = instruction.split()
+    return bool(words) and (words[0].upper() in COMPUTED_FIELDS or words[0].startswith("="))
+
+
+@dataclass(frozen=True, slots=True)
+class Comment:
+    """A reader's remark; ``author`` may be empty."""
+
+    author: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class OfficeContent:
+    """What a source document holds.
+
+    Attributes:
+        reader: Which of our readers spoke, for the report.
+        text: Body in reading order, a line per paragraph: tables, text boxes, foot- and endnotes included.
+            Generated list numbers are not in it.
+        headers_footers: Repeated on pages, and master text of slides.
+        computed: Field results that a converter works out anew.
+        drawn: Chart, formula and form labels, drawn from caches or redrawn.
+        hidden: Text that is set not to be shown.
+        deleted: Text of tracked deletions.
+        insertions: Tracked insertions.
+        deletions: Tracked deletions.
+        slides: None for texts.
+        hidden_slides: Part of ``slides``.
+        notes: Speaker's notes, one for each slide that has any.
+        pictures: Distinct raster pictures shown in the body.
+        vector_pictures: Distinct metafiles and SVG shown in the body: a PDF has them as lines, not as a picture.
+        embedded: Embedded objects: workbooks, equations, charts, packages.
+        damage: What the reader had to leave out; empty when it read all.
+    """
+
+    kind: Kind
+    reader: str
+    text: str = ""
+    headers_footers: str = ""
+    computed: str = ""
+    drawn: str = ""
+    hidden: str = ""
+    deleted: str = ""
+    insertions: int = 0
+    deletions: int = 0
+    comments: tuple[Comment, ...] = ()
+    slides: int | None = None
+    hidden_slides: int = 0
+    notes: tuple[str, ...] = ()
+    pictures: int = 0
+    vector_pictures: int = 0
+    embedded: int = 0
+    damage: str = ""
+
+
+@dataclass(slots=True)
+class Gathering:
+    """Where a reader collects while it walks a document; ``content`` freezes it."""
+
+    kind: Kind
+    reader: str
+    body: list[str] = field(default_factory=list)
+    headers: list[str] = field(default_factory=list)
+    computed: list[str] = field(default_factory=list)
+    drawn: list[str] = field(default_factory=list)
+    hidden: list[str] = field(default_factory=list)
+    deleted: list[str] = field(default_factory=list)
+    comments: list[Comment] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    pictures: set[str] = field(default_factory=set)
+    vectors: set[str] = field(default_factory=set)
+    insertions: int = 0
+    deletions: int = 0
+    slides: int | None = None
+    hidden_slides: int = 0
+    embedded: int = 0
+    damage: str = ""
+
+    def content(self) -> OfficeContent:
+        """Return what was gathered."""
+        return OfficeContent(
+            kind=self.kind,
+            reader=self.reader,
+            text=_joined(self.body),
+            headers_footers=_joined(self.headers),
+            computed=_joined(self.computed),
+            drawn=_joined(self.drawn),
+            hidden=_joined(self.hidden),
+            deleted=_joined(self.deleted),
+            insertions=self.insertions,
+            deletions=self.deletions,
+            comments=tuple(self.comments),
+            slides=self.slides,
+            hidden_slides=self.hidden_slides,
+            notes=tuple(note for note in self.notes if note.strip()),
+            pictures=len(self.pictures),
+            vector_pictures=len(self.vectors),
+            embedded=self.embedded,
+            damage=self.damage,
+        )
+
+
+def _joined(parts: list[str]) -> str:
+    """The stream as lines without empty ones: empty paragraphs say nothing to a comparison."""
+    return "\n".join(line for line in "".join(parts).splitlines() if line.strip())

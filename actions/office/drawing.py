@@ -1,0 +1,38 @@
+"""What texts and presentations share in OOXML: pictures, charts and diagrams behind a relationship.
+
+Source: ECMA-376-1:2016 §21.2 (charts), §21.4 (diagrams), §20.1.8.13 (blip).
+"""
+
+from __future__ import annotations
+
+from actions.office.content import Gathering
+from actions.office.package import Package
+
+VECTOR_ENDINGS = (".emf", ".wmf", ".svg", ".emz", ".wmz", ".svm", ".pct", ".pict")
+
+
+def note_picture(gathering: Gathering, package: Package, part: str, *, is_vector: bool = False) -> None:
+    """Count the picture *part*: once however often it is shown, and once for all its equal copies."""
+    kind = gathering.vectors if is_vector or part.lower().endswith(VECTOR_ENDINGS) else gathering.pictures
+    kind.add(package.fingerprint(part))
+
+
+def chart_text(package: Package, part: str) -> str:
+    """Titles, series and category names of a chart: its text and its caches."""
+    root = package.xml(part)
+    if root is None:
+        return ""
+    words = [element.text or "" for element in root.iter("{*}t", "{*}v")]
+    return "\n".join(words) + "\n"
+
+
+def diagram_text(package: Package, part: str) -> str:
+    """A diagram's texts, from its data model: what the cached drawing is made from."""
+    root = package.xml(part)
+    if root is None:
+        return ""
+    lines = []
+    for point in root.iter("{*}pt"):
+        for paragraph in point.iter("{*}p"):
+            lines.append("".join(run.text or "" for run in paragraph.iter("{*}t")))  # noqa: PERF401 -- nested: plainer so
+    return "\n" + "\n".join(line for line in lines if line) + "\n"

@@ -1,0 +1,66 @@
+"""Whether each paragraph of a document is found again: a share over the whole would let a short one vanish unseen.
+
+One lost paragraph in a book is far below two per cent of its words. So each paragraph is looked for by itself: by
+its runs of three words, then by its letters without spaces, at last in a few stretches, because a page break or a
+note's mark may stand in between. Paragraphs under ``JUDGED_WORDS`` are too common to be looked for.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+from actions.compare.text import normalise
+
+JUDGED_WORDS = 5
+LOOKED_FOR = 400  # paragraphs searched letter by letter; when more are missing, their number does not matter
+WORDS_PER_BREAK = 6
+SHOWN_CHARS = 80
+LOST = 0.5  # of one paragraph's runs of words
+
+
+def lost(source: str, result: str) -> list[str]:
+    """The beginnings of *source*'s paragraphs (one a line) that *result* does not have, case aside."""
+    paragraphs = Counter(tuple(normalise(line, fold_case=True)) for line in source.splitlines())
+    judged = {words: count for words, count in paragraphs.items() if len(words) >= JUDGED_WORDS}
+    tokens = normalise(result, fold_case=True)
+    wanted: Counter[tuple[str, ...]] = Counter()
+    for words, count in judged.items():
+        for run in _runs(words):
+            wanted[run] += count
+    present = Counter(run for run in _runs(tokens) if run in wanted)
+    doubtful = [(words, count) for words, count in judged.items() if _missing(words, count, wanted, present) > LOST]
+    stream = "".join(tokens)
+    return [" ".join(words)[:SHOWN_CHARS] for words, count in doubtful[:LOOKED_FOR] if not _is_in(words, count, stream)]
+
+
+def _runs(words: Sequence[str]) -> Iterator[tuple[str, ...]]:
+    return zip(words, words[1:], words[2:], strict=False)
+
+
+def _missing(words: Sequence[str], count: int, wanted: Counter[tuple[str, ...]], present: Counter[tuple[str, ...]]) -> float:
+    """How many of the *count* equal paragraphs are missing, by their runs of three words."""
+    runs = list(_runs(words))
+    found = sum(min(1.0, present[run] / wanted[run]) for run in runs)
+    return count * (1 - found / len(runs))
+
+
+def _is_in(words: Sequence[str], count: int, stream: str) -> bool:
+    """Tell whether the letters stand in *stream* as often as they should, or once, in a few stretches."""
+    if stream.count("".join(words)) >= count:
+        return True
+    if count > 1:
+        return False
+    return _stretches(words, stream) <= 1 + len(words) // WORDS_PER_BREAK
+
+
+def _stretches(words: Sequence[str], stream: str) -> int:
+    """In how many pieces, each as long as can be, *words* are found; a word that is nowhere is a piece of its own."""
+    pieces, held = 1, ""
+    for word in words:
+        if held + word in stream:
+            held += word
+        else:
+            pieces += 1 + (word not in stream)
+            held = word
+    return pieces

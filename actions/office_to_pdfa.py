@@ -1,0 +1,205 @@
+"""Make a PDF/A of a text document, presentation or drawing with LibreOffice.
+
+LibreOffice redraws the record with its own layout and the fonts of this machine, so this action
+reports what a comparison needs (pages of the model, fonts that are missing, what LibreOffice read)
+and claims nothing itself. Spreadsheets do not belong here: a page view clips their columns.
+
+**Comments** never become PDF annotations: LibreOffice 7.4 writes these without an appearance, which
+PDF/A forbids (ISO 19005-2, 6.3.3). They go, like tracked changes and hidden text, into a text file
+beside the PDF. ``comments="margin"`` also draws a text document's comments in the margin, at the
+price that every page is made smaller. Tracked changes look in the PDF as LibreOffice shows them.
+
+**Nothing is dropped by default**: hidden slides are exported, notes pages follow the slides when any
+slide has notes, empty pages that the layout forces are kept, pictures are not resampled.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+from typing import Literal
+
+from actions.contract import ActionSpec, Fact, Kind, Outcome, Output, Params, Role
+from actions.errors import DamagedError, RefusedError
+from actions.office_model import reading as office_reading
+from actions.office_model.reading import Reading, Remark
+from actions.tools import libreoffice, process
+from actions.tools.libreoffice import ConversionFacts, Option
+
+FILTERS = {"text": "writer_pdf_Export", "presentation": "impress_pdf_Export", "drawing": "draw_pdf_Export"}
+NOT_OFFICE = ("Text", "Text (encoded)", "HTML", "HTML (StarWriter)", "generic_HTML", "Text - txt - csv (StarCalc)")
+"""Import filters by which LibreOffice opens any bytes at all: an answer from them proves nothing."""
+
+PDFA_PART = {"1b": 1, "2b": 2}  # SelectPdfVersion
+FLOOR_S = 5.0  # left to the tool, however little the action may use
+FONT_LIST_LIMIT_S = 30.0
+
+
+class OfficeToPdfaParams(Params):
+    """How a document becomes PDF/A.
+
+    Attributes:
+        flavour: The PDF/A that is asked for; whether it became one, the validator says.
+        comments: "sidecar": only in the text file; "margin": also in the margin of a text document's pages.
+        notes_pages: Export a presentation's notes pages when any slide has notes.
+    """
+
+    flavour: Literal["2b", "1b"] = "2b"
+    comments: Literal["sidecar", "margin"] = "sidecar"
+    notes_pages: bool = True
+
+
+def run(source: Path, workdir: Path, params: OfficeToPdfaParams) -> Outcome:
+    """Write ``result.pdf``, ``libreoffice.txt`` and, when there is something to tell, ``comments.txt``.
+
+    Raises:
+        EncryptedError: It needs a password.
+        DamagedError: Empty, no office document to LibreOffice, or without pages.
+        RefusedError: A spreadsheet or formula.
+        ToolCrashedError: LibreOffice died of it.
+        ToolTimeoutError: LibreOffice took too long.
+    """
+    size_bytes = source.stat().st_size
+    if size_bytes == 0:
+        raise DamagedError("is empty", source.name, "Ask the producer for another copy.")
+    office = libreoffice.shared()
+    limit_s = max(FLOOR_S, 0.9 * (SPEC.time_limit_s + SPEC.time_per_mb_s * size_bytes / 1e6))  # before the host's own limit
+    content, styles, target = workdir / "content.xml", workdir / "styles.xml", workdir / "result.pdf"
+    with office.open(source, timeout_s=limit_s, refuse=NOT_OFFICE) as document:
+        if document.kind not in FILTERS:
+            raise RefusedError(f"is a {document.kind} document to LibreOffice", source.name, "Give its format another plan.")
+        complete = document.read(content, styles)
+        read = office_reading.read(content, styles, complete=complete)
+        options = export_options(params, has_notes=bool(read.notes))
+        facts = document.export(target, FILTERS[document.kind], options)
+    for part in (content, styles):
+        part.unlink()
+    if not facts.pages or not target.is_file():
+        raise DamagedError("has no pages to LibreOffice", source.name, "Look at it by hand; ask the producer for another copy.")
+    with_notes = bool(options["ExportNotesPages"]) and facts.kind == "presentation"
+    missing = missing_fonts(read.fonts)
+    return Outcome(
+        tool=office.version(),
+        outputs=_write(workdir, target, read),
+        notes=_notes(read, missing, complete=complete),
+        facts=_facts(facts, read, missing, with_notes=with_notes) | {"reading_complete": complete},
+    )
+
+
+def export_options(params: OfficeToPdfaParams, *, has_notes: bool) -> dict[str, Option]:
+    """FilterData of LibreOffice's PDF export.
+
+    Source: LibreOffice 7.4 help, "PDF Export Command Line Parameters"; filter/source/pdf/pdfexport.cxx.
+    """
+    return {
+        "SelectPdfVersion": PDFA_PART[params.flavour],
+        "UseTaggedPDF": True,
+        "ExportBookmarks": True,
+        "ExportNotes": False,
+        "ExportNotesInMargin": params.comments == "margin",
+        "ExportNotesPages": params.notes_pages and has_notes,
+        "ExportOnlyNotesPages": False,
+        "ExportHiddenSlides": True,
+        "ExportFormFields": False,  # drawn as they look; a live field is not a record
+        "IsSkipEmptyPages": False,  # so that pages can be counted against the model
+        "UseLosslessCompression": True,
+        "ReduceImageResolution": False,
+        "ExportPlaceholders": False,
+        "EmbedStandardFonts": True,
+        "UseTransitionEffects": False,
+    }
+
+
+def missing_fonts(asked: set[str]) -> list[str]:
+    """The families among *asked* that this machine does not have: their text is set in another face."""
+    return sorted(name for name in asked if name and name.casefold() not in _installed())
+
+
+@cache
+def _installed() -> frozenset[str]:
+    """Family names that fontconfig knows; does not change while a host lives."""
+    listed = process.run(["fc-list", ":", "family"], subject="fonts", timeout_s=FONT_LIST_LIMIT_S).stdout
+    return frozenset(name.strip().replace("\\-", "-").casefold() for line in listed.splitlines() for name in line.split(","))
+
+
+def _facts(facts: ConversionFacts, read: Reading, missing: list[str], *, with_notes: bool) -> dict[str, Fact]:
+    known: dict[str, Fact] = {
+        "kind": facts.kind,
+        "import_filter": facts.import_filter,
+        "comments": len(read.comments),
+        "tracked_changes": len(read.changes),
+        "embedded_objects": read.embedded_objects,
+        "pictures": read.pictures,
+        "media": read.media,
+        "hidden": len(read.hidden),
+        "live_dates": read.live_dates,
+        "fonts": sorted(read.fonts - {""}),
+        "fonts_missing": missing,
+    }
+    if facts.kind == "presentation":
+        slides = {"slides": facts.pages, "notes_pages": facts.pages if with_notes else 0, "notes": len(read.notes)}
+        return known | slides | {"hidden_slides": read.hidden_slides}
+    return known | {"pages": facts.pages}
+
+
+def _notes(read: Reading, missing: list[str], *, complete: bool) -> tuple[str, ...]:
+    """What a person should know."""
+    said = (
+        (not complete, "LibreOffice reported errors while it told what it had read"),
+        (missing, f"fonts not on this machine, set in others: {', '.join(missing)}"),
+        (read.comments, f"{len(read.comments)} comments are in the text file beside the PDF"),
+        (
+            read.changes,
+            f"{len(read.changes)} tracked changes: shown in the PDF as LibreOffice marks them, and listed in the text file",
+        ),
+        (read.hidden, "hidden text is not in the PDF; it is in the text file beside it"),
+        (read.hidden_slides, f"{read.hidden_slides} hidden slides were exported like the others"),
+        (read.embedded_objects, f"{read.embedded_objects} embedded objects are shown by their picture only"),
+        (read.media, f"{read.media} sounds or films cannot be in PDF/A"),
+        (read.live_dates, f"{read.live_dates} date or time fields show the day of conversion"),
+    )
+    return tuple(sentence for present, sentence in said if present)
+
+
+def _write(workdir: Path, target: Path, read: Reading) -> tuple[Output, ...]:
+    outputs = [Output(target.name, Role.PRESERVATION, ".pdf")]
+    text = "\n".join([*read.lines, *read.notes]) + "\n"
+    (workdir / "libreoffice.txt").write_text(text, encoding="utf-8")
+    outputs.append(Output("libreoffice.txt", Role.EVIDENCE, ""))
+    if sidecar := sidecar_text(read):
+        (workdir / "comments.txt").write_text(sidecar, encoding="utf-8")
+        outputs.append(Output("comments.txt", Role.METADATA, ".comments.txt"))
+    return tuple(outputs)
+
+
+def sidecar_text(read: Reading) -> str:
+    """Comments, tracked changes and hidden text for people, in UTF-8; "" when there are none."""
+    parts = []
+    for title, remarks in (("Kommentarer / Comments", read.comments), ("Spårade ändringar / Tracked changes", read.changes)):
+        if remarks:
+            parts.append(f"{title}: {len(remarks)}\n\n" + "\n".join(_remarks(remarks)))
+    if read.hidden:
+        parts.append("Dold text / Hidden text:\n\n" + "\n".join(f"    {line}" for line in read.hidden) + "\n")
+    return "\n".join(parts)
+
+
+def _remarks(remarks: Sequence[Remark]) -> list[str]:
+    width = int(math.log10(len(remarks))) + 1
+    lines = []
+    for number, remark in enumerate(remarks, 1):
+        head = "  ".join(part for part in (remark.what, remark.date, remark.author) if part)
+        body = "".join(f"    {line}\n" for line in remark.text.splitlines())
+        lines.append(f"[{number:0{width}}] {head}\n{body}")
+    return lines
+
+
+SPEC = ActionSpec(
+    name="office_to_pdfa",
+    kind=Kind.CONVERT,
+    run=run,
+    params=OfficeToPdfaParams,
+    time_limit_s=60.0,
+    time_per_mb_s=15.0,
+)

@@ -1,0 +1,1 @@
+"""Shared pieces of the PDF actions: one module per family of repairs. Not actions themselves."""

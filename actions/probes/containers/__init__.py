@@ -1,0 +1,1 @@
+"""Readers of archive headers, one format a module; for ``probes.container`` only."""

@@ -1,0 +1,79 @@
+#!/usr/bin/env bash
+# Install what bevara needs on Debian 12/13 and Ubuntu 24.04: system packages, Python packages, veraPDF.
+# Says what it does; does nothing, and quickly, when everything is there. Usage: docker/setup.sh [runtime|dev]
+set -euo pipefail
+cd "$(dirname "$0")/.."
+purpose=${1:-dev}
+
+say() { printf 'setup: %s\n' "$*" >&2; }
+
+# package: what it is for
+packages=(
+  libreoffice-writer-nogui libreoffice-impress-nogui libreoffice-calc-nogui libreoffice-draw-nogui python3-uno # office documents
+  ghostscript                                               # redraws a PDF when surgery cannot save it
+  tesseract-ocr tesseract-ocr-swe tesseract-ocr-eng         # OCR of scans
+  bubblewrap                                                # the sandbox
+  file                                                      # libmagic, the third identifier
+  fonts-liberation fonts-dejavu-core fonts-urw-base35 fonts-crosextra-carlito fonts-crosextra-caladea # metric-compatible with the usual fonts
+  fonts-noto-core fonts-droid-fallback                     # glyphs that those lack
+)
+[ "$purpose" = dev ] && packages+=(imagemagick) # the yardstick of `make bench` converts pictures with it
+command -v java >/dev/null || packages+=(default-jre-headless)
+command -v mvn >/dev/null || packages+=(maven)
+
+python=
+for candidate in "${PYTHON:-}" python3 python3.13 python3.12 python3.11; do
+  if [ -n "$candidate" ] && "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then python=$candidate; break; fi
+done
+[ -n "$python" ] || packages+=(python3 python3-venv)
+if [ -n "$python" ] && ! "$python" -c 'import venv, ensurepip' 2>/dev/null; then packages+=(python3-venv); fi
+
+missing=()
+installed=$(dpkg-query -W -f='${db:Status-Status} ${Package}\n' 2>/dev/null | awk '$1 == "installed" { print $2 }') || installed=
+for package in "${packages[@]}"; do
+  grep -qxF "$package" <<<"$installed" || missing+=("$package")
+done
+if [ ${#missing[@]} -gt 0 ]; then
+  line="apt-get update && apt-get install -y --no-install-recommends ${missing[*]}"
+  if ! command -v apt-get >/dev/null; then
+    say "this is not Debian or Ubuntu. Install what these packages hold, and run this again: ${missing[*]}"; exit 3
+  elif [ "$(id -u)" = 0 ]; then as=(env)
+  elif command -v sudo >/dev/null && sudo -n true 2>/dev/null; then as=(sudo)
+  elif command -v sudo >/dev/null && [ -t 0 ]; then as=(sudo)
+  else say "system packages are missing and this user may not install them. As root, run:"; echo "$line" >&2; exit 3; fi
+  say "installing system packages: ${missing[*]}"
+  log=$(mktemp)
+  if ! { "${as[@]}" apt-get update && "${as[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "${missing[@]}"; } >"$log" 2>&1; then
+    tail -n 20 "$log" >&2; say "apt-get failed (above); what it was: $line"; exit 3
+  fi
+  rm -f "$log"
+fi
+[ -n "$python" ] || python=python3
+
+# One stamp a lock file and interpreter: the second run only compares it.
+stamp=.venv/.installed
+wanted="$(cat requirements.lock pyproject.toml docker/setup.sh | sha256sum | cut -d' ' -f1) $("$python" -c 'import sys; print(sys.version_info[:3])') $PWD"
+if [ "$(cat "$stamp" 2>/dev/null)" != "$wanted" ]; then
+  say "installing Python packages from requirements.lock into .venv (a minute the first time)"
+  [ -x .venv/bin/python ] && .venv/bin/python -c 'import sys; sys.exit(sys.prefix == sys.base_prefix)' 2>/dev/null || "$python" -m venv --clear .venv
+  .venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements.lock
+  .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+  .venv/bin/python -m compileall -q actions worker || true # a read-only sandbox cannot write these
+  echo "$wanted" >"$stamp"
+fi
+
+jars=build/verapdf/lib
+if ! cmp -s docker/verapdf/pom.xml build/verapdf/pom.xml || [ ! -d "$jars" ]; then
+  say "fetching veraPDF through Maven into build/verapdf"
+  rm -rf build/verapdf && mkdir -p build/verapdf
+  if mvn -q -B -f docker/verapdf/pom.xml dependency:copy-dependencies -DoutputDirectory="$PWD/$jars" -DincludeScope=runtime >build/verapdf/maven.log 2>&1; then
+    .venv/bin/python -m actions.tools.verapdf "$jars" || say "no class archive for veraPDF: it will only start more slowly"
+    cp docker/verapdf/pom.xml build/verapdf/pom.xml
+  else
+    tail -n 5 build/verapdf/maven.log >&2
+    rm -rf "$jars"
+    say "veraPDF could not be fetched: bevara runs without it, and claims PDF/A only where pikepdf.pdfa approves. Run 'make setup' again when Maven Central can be reached."
+    [ "${CI:-}" = true ] && exit 3
+  fi
+fi
+exit 0

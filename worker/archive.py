@@ -1,0 +1,101 @@
+"""The embedded archive: one folder with store, ledger, reports and scratch (design.md §10).
+
+Refuses a folder that holds something else, and a second process. What happens inside is the parts' matter.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from pathlib import Path
+from types import TracebackType
+from typing import ClassVar, Self
+
+from actions.errors import TransientError
+from worker.ledger.ledger import Ledger
+from worker.ledger.rebuild import rebuild, reconcile
+from worker.store import durable
+from worker.store.contract import NotOursError
+from worker.store.directory import DirectoryStore
+
+MARKER = (
+    "bevara-archive.json",
+    b'{"schema": "bevara.archive/1", "about": "An archive kept by bevara; store/ is an OCFL 1.1 storage root."}\n',
+)
+LEDGER = "ledger.sqlite3"
+
+
+class ArchiveBusyError(TransientError):
+    """Another process works on this archive."""
+
+    code: ClassVar[str] = "archive-busy"
+
+
+class Archive:
+    """An archive folder, opened for writing by this process alone. Use as a context manager, or ``close`` it.
+
+    Attributes:
+        recovered: One sentence for each thing that a killed process had left half done.
+
+    Raises:
+        NotOursError: The folder holds something, but no archive of ours.
+        ArchiveBusyError: Another process has it open.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.scratch, self.reports = folder, folder / "scratch", folder / "reports"
+        self._claim_folder()
+        self._lock = self._lock_folder()
+        try:
+            self.store = DirectoryStore(folder / "store", self.scratch)
+            self.recovered = self.store.recover()
+            self.ledger = Ledger.open(folder / LEDGER)
+            self.recovered += reconcile(self.ledger, self.store)
+        except BaseException:
+            os.close(self._lock)
+            raise
+
+    def _claim_folder(self) -> None:
+        marker = self.folder / MARKER[0]
+        if marker.is_file():
+            return
+        if self.folder.exists() and not self.folder.is_dir():
+            raise NotOursError("is not a folder", str(self.folder), "Name a new or empty folder.")
+        strange = sorted(set(os.listdir(self.folder)) - {f"{MARKER[0]}.new"}) if self.folder.is_dir() else []
+        if strange:
+            raise NotOursError(f"holds {strange[0]!r} but no archive of ours", str(self.folder), "Name a new or empty folder.")
+        durable.make_folders(self.folder.absolute())
+        durable.write_file(marker, [MARKER[1]])
+
+    def _lock_folder(self) -> int:
+        for folder in (self.scratch, self.reports):
+            durable.make_folders(folder.absolute())
+        fd = os.open(self.scratch / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = os.pread(fd, 32, 0).decode("ascii", "replace").strip() or "unknown"
+            os.close(fd)
+            raise ArchiveBusyError(
+                f"another process (number {holder}) is working on this archive",
+                str(self.folder),
+                "Wait until it has ended, then try again.",
+            ) from None
+        os.ftruncate(fd, 0)
+        os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
+        return fd
+
+    def rebuild_ledger(self) -> None:
+        """Make the ledger again from the store alone. Work that was not committed is forgotten, and done again by its job."""
+        rebuild(self.ledger, self.store)
+
+    def close(self) -> None:
+        """Let go of the ledger and of the lock."""
+        self.ledger.close()
+        os.close(self._lock)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()

@@ -1,0 +1,74 @@
+"""``bevara``: the door for people. Parses, calls, and turns every end into a sentence and an exit code.
+
+Exit codes (design.md §10): 0 all well; 1 finished, and something needs a person; 2 bad usage or input;
+3 the environment is not fit; 130 stopped by Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Sequence
+from importlib import import_module
+from typing import cast
+
+from actions.errors import PreservationError
+from worker import __version__
+
+OK, NEEDS_A_PERSON, BAD_INPUT, NOT_FIT, INTERRUPTED = 0, 1, 2, 3, 130
+
+Command = Callable[[argparse.Namespace], int]
+
+# Name: module with ``add(parser)`` and ``run(args) -> int``, and one line of help. Imported when called: each needs other libraries.
+COMMANDS = {
+    "preserve": ("worker.cli.preserve", "preserve a folder in an archive: identify, convert, prove, store"),
+    "identify": ("worker.cli.identify", "say what files are: formats, voices and probes"),
+    "explain": ("worker.cli.explain", "say which rule of a policy would apply to a file, and why; changes nothing"),
+    "policy": ("worker.cli.policy", "for officers: check a policy file, print the schema"),
+    "verify": ("worker.cli.verify", "check an archive offline: OCFL, digests, event chains; needs no database"),
+    "ledger": ("worker.cli.ledger", "rebuild an archive's ledger from its store"),
+    "doctor": ("worker.cli.doctor", "show each tool, its version, what it is for, and how to get it"),
+}
+
+
+def entry() -> None:
+    """The console script."""
+    sys.exit(main(sys.argv[1:]))
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run one command; never raises for what a user can do wrong."""
+    for stream in (sys.stdout, sys.stderr):  # a file's name must not end the program on a terminal that cannot show it
+        reconfigure = getattr(stream, "reconfigure", None)
+        if reconfigure:
+            reconfigure(errors="backslashreplace")
+    parser = _parser(argv)
+    args = parser.parse_args(argv)
+    if not args.command:
+        parser.print_help()
+        return BAD_INPUT
+    command = cast("Command", import_module(COMMANDS[args.command][0]).run)
+    try:
+        return command(args)
+    except PreservationError as known:
+        print(f"bevara: {known.subject}: {known.what}. {known.remedy}", file=sys.stderr)
+        return NOT_FIT if known.reason in ("tool-missing", "tool-crashed", "disk-full", "archive-in-use") else BAD_INPUT
+    except KeyboardInterrupt:
+        print("\nbevara: stopped.", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:  # `bevara identify … | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return OK
+
+
+def _parser(argv: Sequence[str]) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="bevara", description="Preservation and format migration, proven.", allow_abbrev=False)
+    parser.add_argument("--version", action="version", version=f"bevara {__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
+    called = next((word for word in argv if not word.startswith("-")), None)
+    for name, (module, help_text) in COMMANDS.items():
+        sub = commands.add_parser(name, help=help_text, description=help_text[0].upper() + help_text[1:] + ".", allow_abbrev=False)
+        if name == called:
+            import_module(module).add(sub)
+    return parser

@@ -1,0 +1,140 @@
+"""Opens the ledger's database and brings its schema up to date. The only place that knows one database from another.
+
+SQLite runs in WAL with ``synchronous=NORMAL``: a killed process loses nothing; a power cut may lose the newest
+transactions but never breaks the file. That is enough, because bytes are durable first (P3) and work that the ledger has
+forgotten is done again, and because a commit is in the store before the ledger, and is checkpointed with a full sync.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.pool import ConnectionPoolEntry
+
+from worker.ledger import migrations
+
+HEAD = "0001"
+"""The newest migration; compared first, because loading Alembic costs 0.2 s."""
+
+_BUSY_MS = 30_000
+
+
+def sqlite_url(path: Path) -> str:
+    """Where an embedded ledger lives."""
+    return f"sqlite:///{path}"
+
+
+def open_engine(url: str) -> sa.Engine:
+    """An engine on *url* with the newest schema in place."""
+    engine = sa.create_engine(url)
+    if engine.dialect.name == "sqlite":
+        sa.event.listen(engine, "connect", _configure_sqlite)
+        sa.event.listen(engine, "begin", _begin_immediate)
+    with engine.connect() as connection:
+        known = "alembic_version" in sa.inspect(connection).get_table_names()
+        version = connection.scalar(sa.text("SELECT version_num FROM alembic_version")) if known else None
+    if version != HEAD:
+        _migrate(engine)
+    return engine
+
+
+def open_read_only(path: Path) -> sa.Engine:
+    """An engine that cannot write: for ``verify``. Changes nothing in the archive's folder."""
+    wal = path.with_name(path.name + "-wal")
+    mode = "mode=ro" if wal.exists() and wal.stat().st_size else "mode=ro&immutable=1"
+    return sa.create_engine(f"sqlite:///file:{_uri_path(path)}?{mode}&uri=true")
+
+
+def integrity(db: sa.Connection) -> list[str]:
+    """What the database itself finds wrong with its file; empty when nothing, or when it cannot tell."""
+    if db.dialect.name != "sqlite":
+        return []
+    found = [str(row[0]) for row in db.exec_driver_sql("PRAGMA integrity_check(3)")]
+    return [] if found == ["ok"] else found
+
+
+def checkpoint(engine: sa.Engine) -> None:
+    """Make everything committed so far survive a power cut."""
+    if engine.dialect.name == "sqlite":
+        raw = engine.raw_connection()
+        try:
+            # PASSIVE: syncs the log and never waits for readers.
+            raw.cursor().execute("PRAGMA wal_checkpoint(PASSIVE)")
+        finally:
+            raw.close()
+
+
+class Prepared:
+    """A statement compiled once. For the few that run for every file: building and caching it anew costs more than running it.
+
+    Only for statements whose parameters need no conversion (text, whole numbers, bytes, None).
+    """
+
+    def __init__(self, engine: sa.Engine, stmt: sa.Executable) -> None:
+        compiled: Any = stmt.compile(engine)  # type: ignore[attr-defined] -- every executable clause has it
+        self._sql: str = compiled.string
+        self._names: list[str] | None = compiled.positiontup
+        self._fixed: dict[str, Any] = {name: bind.value for name, bind in compiled.binds.items() if not bind.required}
+
+    def run(self, db: sa.Connection, values: dict[str, Any]) -> sa.CursorResult[Any]:
+        """Execute with one set of parameters."""
+        return db.exec_driver_sql(self._sql, self._parameters(values))
+
+    def run_many(self, db: sa.Connection, rows: Sequence[dict[str, Any]]) -> None:
+        """Execute once for each row."""
+        if rows:
+            db.exec_driver_sql(self._sql, [self._parameters(row) for row in rows])
+
+    def _parameters(self, values: dict[str, Any]) -> Any:
+        merged = self._fixed | values
+        return tuple(merged[name] for name in self._names) if self._names is not None else merged
+
+
+def insert_or_ignore(engine: sa.Engine, table: sa.Table) -> sa.Insert:
+    """INSERT that leaves a row that stands: the first result is the truth."""
+    if engine.dialect.name == "postgresql":
+        return postgresql.insert(table).on_conflict_do_nothing()
+    return sqlite.insert(table).on_conflict_do_nothing()
+
+
+def insert_or_replace(engine: sa.Engine, table: sa.Table) -> sa.Insert:
+    """INSERT that takes the place of the row with the same primary key."""
+    if engine.dialect.name == "postgresql":
+        into = postgresql.insert(table)
+        return into.on_conflict_do_update(index_elements=list(table.primary_key), set_=_others(table, into.excluded))
+    lite = sqlite.insert(table)
+    return lite.on_conflict_do_update(index_elements=list(table.primary_key), set_=_others(table, lite.excluded))
+
+
+def _others(table: sa.Table, excluded: Any) -> dict[str, Any]:
+    return {column.name: excluded[column.name] for column in table.columns if not column.primary_key}
+
+
+def _uri_path(path: Path) -> str:
+    return str(path.resolve()).replace("%", "%25").replace("?", "%3f").replace("#", "%23")
+
+
+def _configure_sqlite(connection: Any, _entry: ConnectionPoolEntry) -> None:
+    connection.isolation_level = None  # we say BEGIN ourselves: sqlite3 would begin too late
+    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", f"busy_timeout={_BUSY_MS}", "cache_size=-8000"):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin_immediate(connection: sa.Connection) -> None:
+    """Take the write lock at once; a reader that turns writer in the middle would fail instead of waiting."""
+    connection.exec_driver_sql("BEGIN" if connection.get_execution_options().get("read_only") else "BEGIN IMMEDIATE")
+
+
+def _migrate(engine: sa.Engine) -> None:
+    from alembic import command  # noqa: PLC0415 -- 0.2 s, needed once per archive
+    from alembic.config import Config  # noqa: PLC0415 -- as above
+
+    config = Config()
+    config.set_main_option("script_location", str(Path(migrations.__file__).parent))
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")

@@ -1,0 +1,232 @@
+"""Makes the ledger again from the store alone: the ledger indexes, the store proves (design.md §8).
+
+Also catches up after a kill between the store's commit and the ledger's. Nothing here judges the store: a chain that does
+not hold is indexed as it stands, and ``bevara verify`` names the place.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+import sqlalchemy as sa
+
+from worker.ledger import engine as database
+from worker.ledger.events import canonical, first_prev
+from worker.ledger.facts import JobState, TaskState
+from worker.ledger.ledger import Ledger
+from worker.ledger.schema import contents, entries, events, jobs, packages, tasks
+from worker.paths import raw_path
+from worker.store.contract import Content, Store
+
+_CHUNK = 500
+
+
+@dataclass(frozen=True, slots=True)
+class _Texts:
+    """Where a version's own metadata lies in the store."""
+
+    version: int
+    job: str
+    events: str
+    records: str
+
+
+def reconcile(ledger: Ledger, store: Store) -> list[str]:
+    """Bring the ledger up to what the store has committed; one sentence for each package that was behind."""
+    with ledger.engine.connect() as db:
+        known = {row.object_id: row for row in db.execute(sa.select(packages))}
+    done = []
+    for name in store.objects():
+        row, head = known.get(name), store.head(name)
+        if row is not None and row.version == head:
+            continue
+        if row is None or not _catch_up(ledger, store, row, head):
+            _rebuild_package(ledger, store, name)
+        done.append(f"The ledger was brought up to version {head} of {name}.")
+    return done
+
+
+def rebuild(ledger: Ledger, store: Store) -> None:
+    """Empty *ledger* and fill it from *store*. Repeatable; a kill in the middle is healed by running it again."""
+    with ledger.engine.begin() as db:
+        for table in (events, entries, contents, tasks, jobs, packages):
+            db.execute(sa.delete(table))
+    for name in store.objects():
+        _rebuild_package(ledger, store, name)
+    database.checkpoint(ledger.engine)
+
+
+def _catch_up(ledger: Ledger, store: Store, row: sa.Row[Any], head: int) -> bool:
+    """The usual case: the ledger has all that the version carries, and only was not told that it is committed."""
+    texts = _texts(store, row.object_id)
+    if row.version != head - 1 or not texts or texts[-1].version != head:
+        return False
+    last = ""
+    for line in _lines(store, row.object_id, texts[-1].events):
+        last = line["hash"]
+    job = ledger.job(_document(store, row.object_id, texts[-1].job)["job"])
+    if last != row.last_hash or job is None:
+        return False
+    ledger.finish_job(job, head)
+    return True
+
+
+def _rebuild_package(ledger: Ledger, store: Store, name: str) -> None:
+    texts = _texts(store, name)
+    if not texts:
+        return  # an object that another program put into the store: preserved, but not our history
+    with ledger.engine.begin() as db:
+        _forget(db, name)
+        first = _document(store, name, texts[0].job)
+        row = {"object_id": name, "tenant": first["tenant"], "package": first["package"], "version": texts[-1].version}
+        home = db.execute(sa.insert(packages).values(**row, last_seq=0, last_hash=first_prev(name)).returning(packages.c.id)).scalar_one()
+        for text in texts:
+            _add_job(db, home, _document(store, name, text.job))
+            _add_events(db, home, text.version, _lines(store, name, text.events))
+            _add_records(ledger, db, home, text.version, _lines(store, name, text.records))
+        _locate_contents(db, home, store.contents(name))
+
+
+def _forget(db: sa.Connection, name: str) -> None:
+    home = sa.select(packages.c.id).where(packages.c.object_id == name).scalar_subquery()
+    for table in (events, entries, contents, tasks, jobs):
+        db.execute(sa.delete(table).where(table.c.package_id == home))
+    db.execute(sa.delete(packages).where(packages.c.object_id == name))
+
+
+def _add_job(db: sa.Connection, home: int, job: dict[str, Any]) -> None:
+    policy = job["policy"]
+    row = {
+        "id": job["job"],
+        "package_id": home,
+        "source": raw_path(job["source"]),
+        "policy_name": policy["name"],
+        "policy_version": policy["version"],
+        "policy_sha256": policy["sha256"],
+        "toolchain": job["toolchain"],
+        "state": JobState.FINISHED,
+        "started": job["started"],
+        "finished": job["started"],
+        "version": job["version"],
+    }
+    if not db.execute(sa.update(jobs).where(jobs.c.id == job["job"]).values(**row)).rowcount:
+        db.execute(sa.insert(jobs).values(**row))
+
+
+def _add_events(db: sa.Connection, home: int, version: int, lines: Iterable[dict[str, Any]]) -> None:
+    source = iter(lines)
+    while chunk := list(islice(source, _CHUNK)):
+        rows = [_event(home, version, line) for line in chunk]
+        db.execute(sa.insert(events), rows)
+        db.execute(sa.update(packages).where(packages.c.id == home).values(last_seq=rows[-1]["seq"], last_hash=rows[-1]["hash"]))
+
+
+def _event(home: int, version: int, line: dict[str, Any]) -> dict[str, Any]:
+    body = line["body"]
+    return {
+        "package_id": home,
+        "seq": body["seq"],
+        "prev_hash": body["prev"],
+        "hash": line["hash"],
+        "body": canonical(body),
+        "object_path": body["object"],
+        "job_id": body["job"],
+        "version": version,
+    }
+
+
+def _add_records(ledger: Ledger, db: sa.Connection, home: int, version: int, lines: Iterable[dict[str, Any]]) -> None:
+    source = iter(lines)
+    while chunk := list(islice(source, _CHUNK)):
+        for line in chunk:
+            _add_missing_job(db, home, line["job"])
+        db.execute(sa.insert(tasks), [_task(home, version, line) for line in chunk])
+        put = [(line, entry) for line in chunk for entry in line["entries"]]
+        if put:
+            db.execute(database.insert_or_replace(ledger.engine, entries), [_entry(home, version, entry) for _, entry in put])
+            db.execute(database.insert_or_ignore(ledger.engine, contents), [_content(home, entry) for _, entry in put])
+
+
+def _add_missing_job(db: sa.Connection, home: int, job_id: str) -> None:
+    """A job that was superseded before it ended: its files were committed by the job that followed."""
+    if db.execute(sa.select(jobs.c.id).where(jobs.c.id == job_id)).first():
+        return
+    last = db.execute(sa.select(jobs).where(jobs.c.package_id == home).order_by(jobs.c.started.desc()).limit(1)).one()
+    row = {**last._mapping, "id": job_id, "state": JobState.SUPERSEDED, "version": None}
+    db.execute(sa.insert(jobs).values(**row))
+
+
+def _task(home: int, version: int, line: dict[str, Any]) -> dict[str, Any]:
+    record = line["record"]
+    return {
+        "job_id": line["job"],
+        "package_id": home,
+        "raw_path": raw_path(line["path"]),
+        "path": line["path"],
+        "size_bytes": line["size_bytes"],
+        "mtime_ns": line["mtime_ns"],
+        "kind": line["kind"],
+        "state": TaskState.DONE,
+        "attempts": 1,
+        "status": record["status"],
+        "reason": record["reason"],
+        "key": line["key"],
+        "sha512": record.get("sha512"),
+        "record": json.dumps(record, ensure_ascii=False, separators=(",", ":")),
+        "entries": json.dumps(line["entries"], ensure_ascii=False, separators=(",", ":")),
+        "version": version,
+    }
+
+
+def _entry(home: int, version: int, entry: dict[str, Any]) -> dict[str, Any]:
+    names = {name: entry[name] for name in ("sha512", "source", "puid", "mime")}
+    return {"package_id": home, "logical_path": entry["path"], "version": version, **names}
+
+
+def _content(home: int, entry: dict[str, Any]) -> dict[str, Any]:
+    names = {name: entry[name] for name in ("sha512", "sha256", "size_bytes")}
+    return {"package_id": home, "content_path": "", "version": None, **names}
+
+
+def _locate_contents(db: sa.Connection, home: int, manifest: Iterator[Content]) -> None:
+    stmt = sa.update(contents).where(contents.c.package_id == home, contents.c.sha512 == sa.bindparam("digest"))
+    stmt = stmt.values(content_path=sa.bindparam("place"), version=sa.bindparam("since"))
+    while chunk := list(islice(manifest, _CHUNK)):
+        db.execute(
+            stmt,
+            [{"digest": c.sha512, "place": c.content_path, "since": int(c.content_path.split("/", 1)[0].removeprefix("v"))} for c in chunk],
+        )
+
+
+def _texts(store: Store, name: str) -> list[_Texts]:
+    """The metadata of each version that we committed, in order."""
+    wanted: dict[str, str] = {}
+    for entry in store.state(name):
+        if entry.logical_path.startswith(("metadata/jobs/v", "metadata/events/v", "metadata/records/v")):
+            wanted[entry.logical_path] = entry.sha512
+    digests = set(wanted.values())
+    places = {content.sha512: content.content_path for content in store.contents(name) if content.sha512 in digests}
+    found = []
+    for path in sorted(wanted):
+        if path.startswith("metadata/jobs/"):
+            number = path.removeprefix("metadata/jobs/v").removesuffix(".json")
+            trio = (path, f"metadata/events/v{number}.jsonl", f"metadata/records/v{number}.jsonl")
+            if all(part in wanted for part in trio):
+                found.append(_Texts(int(number), *(places[wanted[part]] for part in trio)))
+    return sorted(found, key=lambda text: text.version)
+
+
+def _lines(store: Store, name: str, content_path: str) -> Iterator[dict[str, Any]]:
+    with store.open_content(name, content_path) as stream:
+        for line in stream:
+            yield json.loads(line)
+
+
+def _document(store: Store, name: str, content_path: str) -> dict[str, Any]:
+    with store.open_content(name, content_path) as stream:
+        document: dict[str, Any] = json.load(stream)
+        return document

@@ -1,0 +1,164 @@
+"""One job in one process: open, scan, dispatch, commit, report (design.md §9, embedded).
+
+The same actors and dispatcher serve the queue later; only the broker and the number of processes differ.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import ClassVar
+
+import dramatiq
+
+from actions.errors import TransientError
+from worker.archive import Archive
+from worker.commit import commit_job
+from worker.ledger.facts import Found, Job
+from worker.paths import archival_path
+from worker.pipeline.hosts import HostPool
+from worker.pipeline.preserve import Services, preserve, set_aside
+from worker.pipeline.scan import scan
+from worker.pipeline.stage import ARCHIVE_ERRORS
+from worker.policy.decide import Policy
+from worker.queue import actors, broker
+from worker.queue.dispatcher import Dispatcher
+from worker.record import FileRecord
+
+log = logging.getLogger("bevara")
+
+DRAIN_S = 10.0  # what Ctrl-C gives the files in hand; then they are dropped, and done again by the next run
+SPARE_THREADS = 2  # beside one a host: they read, hash and sync while hosts work
+
+
+class ArchiveFailedError(TransientError):
+    """The archive's own disk is full or gone: no other file would fare better, so the job stops where it is."""
+
+    code: ClassVar[str] = "disk-full"
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What to preserve. ``source`` is an absolute path in the file system's bytes."""
+
+    tenant: str
+    package: str
+    source: bytes
+    toolchain: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How far a job came. ``version`` None: nothing was new, or (``complete`` False) nothing was committed yet."""
+
+    job: Job
+    complete: bool
+    version: int | None
+    left: int
+
+
+class EmbeddedJob:
+    """A job that this process carries out from beginning to end. ``stop`` may be called from a signal handler."""
+
+    def __init__(self, archive: Archive, policy: Policy, hosts: HostPool, asked: Asked) -> None:
+        self._archive, self._policy, self._hosts, self._asked = archive, policy, hosts, asked
+        self.job = archive.ledger.open_job(asked.tenant, asked.package, asked.source, policy.ref, asked.toolchain)
+        self._dispatcher = Dispatcher(archive.ledger, self.job, window=4 * (hosts.size + SPARE_THREADS))
+        self._failure: BaseException | None = None
+        self._drain_s = DRAIN_S
+
+    def scan(self) -> tuple[int, int]:
+        """Make tasks of the source's files; returns how many there are in all, and their bytes.
+
+        Raises:
+            OSError: The source folder cannot be listed.
+        """
+        files = size = 0
+
+        def found() -> Iterator[Found]:
+            nonlocal files, size
+            for seen in scan(self._asked.source):
+                files, size = files + 1, size + seen.size_bytes
+                yield Found(seen.path, archival_path(seen.path), seen.size_bytes, seen.mtime_ns, seen.kind.value)
+
+        self._archive.ledger.add_tasks(self.job, found())
+        return files, size
+
+    def stop(self, *, at_once: bool = False) -> None:
+        """Admit no more files; those in hand are finished, or with *at_once* dropped."""
+        if at_once:
+            self._drain_s = 0.0
+        self._dispatcher.stop()
+
+    def run(self, ended: Callable[[FileRecord], None]) -> Ended:
+        """Work until every file has its record, then commit; *ended* is called for each, from any thread.
+
+        Raises:
+            ArchiveFailedError: The archive's disk is full; what was done stands, the same command goes on.
+        """
+        services = Services(
+            self._archive.ledger,
+            self._archive.store.open_draft(self.job.object_id),
+            self._policy,
+            self._hosts,
+            self._archive.reports,
+            self._asked.toolchain,
+        )
+        complete = self._work(services, ended)
+        if self._failure is not None:
+            raise self._failure
+        left = self._archive.ledger.counts(self.job)
+        waiting = left["pending"] + left["leased"]
+        if not complete or waiting:
+            services.draft.close()
+            return Ended(self.job, complete=False, version=None, left=waiting)
+        version = commit_job(self._archive.store, self._archive.ledger, services.draft, self.job)
+        return Ended(self.job, complete=True, version=version, left=0)
+
+    def _work(self, services: Services, ended: Callable[[FileRecord], None]) -> bool:
+        queue = broker.in_process()
+        actor = actors.declare(queue, lambda task_id: self._one(services, task_id, ended))
+        worker = dramatiq.Worker(queue, worker_threads=self._hosts.size + SPARE_THREADS, worker_timeout=100)
+        worker.start()
+        try:
+            complete = self._dispatcher.run(actor.send)
+            self._dispatcher.drain(self._drain_s)
+        finally:
+            if self._dispatcher.give_back():
+                self._hosts.abandon()  # ends what is still running, so that its threads come back
+            worker.stop(timeout=5_000)
+            queue.close()
+        return complete
+
+    def _one(self, services: Services, task_id: int, ended: Callable[[FileRecord], None]) -> None:
+        """One message; whatever happens to a file, the next one goes on."""
+        task = self._dispatcher.task(task_id)
+        if task is None:
+            return
+        try:
+            try:
+                record = preserve(services, task)
+            except OSError as full:
+                if full.errno not in ARCHIVE_ERRORS:
+                    raise
+                self._fail(full)
+                return
+            except Exception as bug:
+                if self._dispatcher.task(task_id) is None:
+                    return  # it was dropped, its host ended under it
+                log.exception("task %s of job %s: our own fault", task_id, self.job.id)
+                record = set_aside(services, task, bug)
+        except Exception as worse:  # noqa: BLE001 -- not even setting aside worked: the archive itself is not fit
+            self._fail(worse)
+            return
+        self._dispatcher.done(task_id)
+        ended(record)
+
+    def _fail(self, error: BaseException) -> None:
+        name = self._archive.folder
+        why = error.strerror if isinstance(error, OSError) else f"{type(error).__name__}: {error}"
+        remedy = "Make room, and run the same command again: it goes on where it stopped."
+        self._failure = self._failure or ArchiveFailedError(f"the archive could not be written: {why}", str(name), remedy)
+        self._failure.__cause__ = error
+        self.stop(at_once=True)

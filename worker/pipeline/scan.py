@@ -1,0 +1,73 @@
+"""What a folder holds, told before anything is read: names as bytes, kinds, sizes.
+
+Nothing is followed out of the folder, and nothing is opened; that is ``stage``'s work.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Kind(StrEnum):
+    """What a name stands for."""
+
+    FILE = "file"
+    SYMLINK = "symlink"
+    SOCKET = "socket"
+    PIPE = "pipe"
+    DEVICE = "device"
+    UNREADABLE_FOLDER = "unreadable-folder"
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """One name below the folder. ``path`` is relative to it, in the bytes that the file system uses."""
+
+    path: bytes
+    kind: Kind
+    size_bytes: int
+    mtime_ns: int
+
+
+def scan(root: bytes) -> Iterator[Seen]:
+    """Everything below *root* that is not a folder, folder by folder, names in byte order.
+
+    Memory grows with the largest single folder, not with the tree. A *root* that is a file is seen as itself.
+
+    Raises:
+        OSError: *root* itself cannot be listed.
+    """
+    if not os.path.isdir(root):  # noqa: PTH112 -- bytes: a name that is not UTF-8 is a name
+        yield _seen(os.path.basename(root), os.lstat(root))  # noqa: PTH119
+        return
+    waiting: list[bytes] = [b""]
+    while waiting:
+        folder = waiting.pop()
+        try:
+            with os.scandir(os.path.join(root, folder)) as listing:  # noqa: PTH118
+                entries = sorted(listing, key=lambda entry: entry.name)
+        except OSError:
+            if not folder:
+                raise
+            yield Seen(folder, Kind.UNREADABLE_FOLDER, 0, 0)
+            continue
+        below = []
+        for entry in entries:
+            path = os.path.join(folder, entry.name)  # noqa: PTH118
+            if entry.is_dir(follow_symlinks=False):
+                below.append(path)
+            else:
+                yield _seen(path, entry.stat(follow_symlinks=False))
+        waiting.extend(reversed(below))
+
+
+KINDS = {stat.S_IFREG: Kind.FILE, stat.S_IFLNK: Kind.SYMLINK, stat.S_IFSOCK: Kind.SOCKET, stat.S_IFIFO: Kind.PIPE}
+
+
+def _seen(path: bytes, facts: os.stat_result) -> Seen:
+    kind = KINDS.get(stat.S_IFMT(facts.st_mode), Kind.DEVICE)
+    return Seen(path, kind, facts.st_size if kind is Kind.FILE else 0, facts.st_mtime_ns)

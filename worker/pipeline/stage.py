@@ -1,0 +1,106 @@
+"""The first step: a file's bytes, read once from where it stands into the package's draft.
+
+A name is not trusted to stay what it was when the folder was listed: it is opened without following
+a link, must be a regular file, and must be the same before and after it was read.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import ClassVar
+
+from actions.errors import PermanentError
+from worker.pipeline.scan import Kind
+from worker.store.contract import Draft, Stored
+
+TRIES = 3  # a file that is being written may be at rest a moment later
+REST_S = 0.2
+ARCHIVE_ERRORS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})  # the writing side: no other file would fare better
+
+
+class NotStagedError(PermanentError):
+    """The file's bytes could not be taken; ``reason`` says why, and nothing of it was kept."""
+
+    code: ClassVar[str] = "unreadable"
+
+
+def stage(root: bytes, path: bytes, kind: Kind, draft: Draft, logical_path: str) -> Stored:
+    """Take the file into *draft*; returns when its bytes are durable and were read back.
+
+    Raises:
+        NotStagedError: Not a regular file, a link out of the folder, unreadable, or changing while it was read.
+        OSError: The archive's own disk failed or is full (the caller stops the job).
+    """
+    full = os.path.join(root, path) if os.path.isdir(root) else root  # noqa: PTH112, PTH118 -- bytes
+    name = os.fsdecode(path)
+    if kind is Kind.SYMLINK:
+        full = _target_inside(root, full, name)
+    elif kind is Kind.UNREADABLE_FOLDER:
+        raise NotStagedError("the folder cannot be listed", name, "Give the service's user the right to read it, and run again.")
+    elif kind is not Kind.FILE:
+        raise NotStagedError(
+            f"is a {kind.value}, not a file: it was named, not read",
+            name,
+            "Remove it from the delivery.",
+            code="not-a-regular-file",
+        )
+    for attempt in range(TRIES):
+        if attempt:
+            time.sleep(REST_S * attempt)
+        with _opened(full, name) as fd:
+            before = os.fstat(fd)
+            try:
+                stored = draft.ingest(fd, logical_path)
+            except OSError as no:
+                if no.errno in ARCHIVE_ERRORS:
+                    raise
+                raise _unreadable(name, no) from no
+            after = os.fstat(fd)
+        if _same(before, after) and stored.size_bytes == after.st_size:
+            return stored
+    raise NotStagedError(
+        f"was changed by somebody while it was read, {TRIES} times",
+        name,
+        "Let the program that writes it finish, and run the same command again.",
+        code="changed-while-read",
+    )
+
+
+@contextmanager
+def _opened(full: bytes, name: str) -> Iterator[int]:
+    try:
+        fd = os.open(full, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as no:
+        raise _unreadable(name, no) from no
+    try:
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            raise NotStagedError(
+                "is no longer a regular file", name, "Run again when the folder is at rest.", code="not-a-regular-file"
+            )
+        yield fd
+    finally:
+        os.close(fd)
+
+
+def _unreadable(name: str, error: OSError) -> NotStagedError:
+    return NotStagedError(f"cannot be read: {error.strerror}", name, "Give the service's user the right to read it, and run again.")
+
+
+def _same(before: os.stat_result, after: os.stat_result) -> bool:
+    return (before.st_size, before.st_mtime_ns, before.st_ctime_ns) == (after.st_size, after.st_mtime_ns, after.st_ctime_ns)
+
+
+def _target_inside(root: bytes, full: bytes, name: str) -> bytes:
+    """The regular file that a link in the folder points to, if that file is in the folder too."""
+    target = os.path.realpath(full)
+    inside = target.startswith(os.path.realpath(root) + b"/")
+    if inside and os.path.isfile(target):  # noqa: PTH113 -- bytes
+        return target
+    where = "out of the folder" if not inside else "to something that is not a file"
+    what = f"is a symbolic link {where} ({os.fsdecode(os.readlink(full))}): it was named, not followed"  # noqa: PTH115
+    raise NotStagedError(what, name, "Deliver the file itself, if it belongs to the records.", code="symlink")

@@ -1,0 +1,66 @@
+"""Names and fixed bytes of an OCFL 1.1 storage root, as we write them.
+
+Only knowledge of the standard, no input or output: the store writes these bytes, ``verify`` compares with them.
+Source: OCFL 1.1 sections 3 and 4; OCFL extension 0003-hash-and-id-n-tuple-storage-layout.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+
+ROOT_NAMASTE = ("0=ocfl_1.1", b"ocfl_1.1\n")
+OBJECT_NAMASTE = ("0=ocfl_object_1.1", b"ocfl_object_1.1\n")
+EXTENSION = "0003-hash-and-id-n-tuple-storage-layout"
+INVENTORY = "inventory.json"
+SIDECAR = "inventory.json.sha512"
+INVENTORY_TYPE = "https://ocfl.io/1.1/spec/#inventory"
+
+_MAX_COMPONENT_BYTES = 255  # ext4, XFS, NTFS
+_MAX_PATH_CHARS = 200  # leaves room for the root's own path on systems that stop at 260
+_ID_SAFE = re.compile(rb"[A-Za-z0-9_-]")
+
+
+def _json(data: object) -> bytes:
+    return json.dumps(data, indent=2).encode() + b"\n"
+
+
+ROOT_FILES: dict[str, bytes] = {
+    ROOT_NAMASTE[0]: ROOT_NAMASTE[1],
+    "ocfl_layout.json": _json(
+        {"extension": EXTENSION, "description": "Objects by SHA-256 of their id in three tuples of three, then the encoded id"}
+    ),
+    f"extensions/{EXTENSION}/config.json": _json(
+        {"extensionName": EXTENSION, "digestAlgorithm": "sha256", "tupleSize": 3, "numberOfTuples": 3}
+    ),
+}
+"""Every file of a storage root that belongs to no object, by its path and exact bytes."""
+
+
+def object_path(object_id: str) -> str:
+    """Where an object lives below the root."""
+    digest = hashlib.sha256(object_id.encode()).hexdigest()
+    name = "".join(chr(byte) if _ID_SAFE.match(bytes([byte])) else f"%{byte:02x}" for byte in object_id.encode())
+    if len(name) > 100:  # the extension's own limit
+        name = f"{name[:100]}-{digest}"
+    return f"{digest[0:3]}/{digest[3:6]}/{digest[6:9]}/{name}"
+
+
+def sidecar(sha512: str) -> bytes:
+    """The exact bytes of an inventory's sidecar."""
+    return f"{sha512} {INVENTORY}\n".encode()
+
+
+def content_name(logical_path: str, sha512: str) -> str:
+    """Where content goes below ``vN/content/``: under its logical path, or its digest where that is not safe."""
+    parts = logical_path.split("/")
+    safe = len(logical_path) <= _MAX_PATH_CHARS and all(
+        part not in ("", ".", "..") and len(part.encode()) <= _MAX_COMPONENT_BYTES for part in parts
+    )
+    return logical_path if safe else digest_name(sha512)
+
+
+def digest_name(sha512: str) -> str:
+    """A content name that collides with nothing else."""
+    return f"by-digest/{sha512[:2]}/{sha512}"
