@@ -28,6 +28,7 @@ from actions.office_model.reading import Reading, Remark
 from actions.tools import libreoffice, process
 from actions.tools.libreoffice import ConversionFacts, Option
 
+FACT_OF_FILE = {"libreoffice.txt": "libreoffice_text", "comments.txt": "comments_sidecar"}  # office_compare asks by these names
 FILTERS = {"text": "writer_pdf_Export", "presentation": "impress_pdf_Export", "drawing": "draw_pdf_Export"}
 NOT_OFFICE = ("Text", "Text (encoded)", "HTML", "HTML (StarWriter)", "generic_HTML", "Text - txt - csv (StarCalc)")
 """Import filters by which LibreOffice opens any bytes at all: an answer from them proves nothing."""
@@ -65,6 +66,7 @@ def run(source: Path, workdir: Path, params: OfficeToPdfaParams) -> Outcome:
     if size_bytes == 0:
         raise DamagedError("is empty", source.name, "Ask the producer for another copy.")
     office = libreoffice.shared()
+    tool = office.version()
     limit_s = max(FLOOR_S, 0.9 * (SPEC.time_limit_s + SPEC.time_per_mb_s * size_bytes / 1e6))  # before the host's own limit
     content, styles, target = workdir / "content.xml", workdir / "styles.xml", workdir / "result.pdf"
     with office.open(source, timeout_s=limit_s, refuse=NOT_OFFICE) as document:
@@ -73,18 +75,20 @@ def run(source: Path, workdir: Path, params: OfficeToPdfaParams) -> Outcome:
         complete = document.read(content, styles)
         read = office_reading.read(content, styles, complete=complete)
         options = export_options(params, has_notes=bool(read.notes))
-        facts = document.export(target, FILTERS[document.kind], options)
+        facts = document.export(target, FILTERS[document.kind], options, still_media=read.media > 0)
     for part in (content, styles):
         part.unlink()
     if not facts.pages or not target.is_file():
         raise DamagedError("has no pages to LibreOffice", source.name, "Look at it by hand; ask the producer for another copy.")
     with_notes = bool(options["ExportNotesPages"]) and facts.kind == "presentation"
     missing = missing_fonts(read.fonts)
+    outputs = _write(workdir, target, read)
+    beside: dict[str, Fact] = {FACT_OF_FILE[output.path]: output.path for output in outputs if output.path in FACT_OF_FILE}
     return Outcome(
-        tool=office.version(),
-        outputs=_write(workdir, target, read),
+        tool=tool,
+        outputs=outputs,
         notes=_notes(read, missing, complete=complete),
-        facts=_facts(facts, read, missing, with_notes=with_notes) | {"reading_complete": complete},
+        facts=_facts(facts, read, missing, with_notes=with_notes) | {"reading_complete": complete} | beside,
     )
 
 
@@ -157,7 +161,7 @@ def _notes(read: Reading, missing: list[str], *, complete: bool) -> tuple[str, .
         (read.hidden, "hidden text is not in the PDF; it is in the text file beside it"),
         (read.hidden_slides, f"{read.hidden_slides} hidden slides were exported like the others"),
         (read.embedded_objects, f"{read.embedded_objects} embedded objects are shown by their picture only"),
-        (read.media, f"{read.media} sounds or films cannot be in PDF/A"),
+        (read.media, f"{read.media} sounds or films cannot be in PDF/A; their still pictures are"),
         (read.live_dates, f"{read.live_dates} date or time fields show the day of conversion"),
     )
     return tuple(sentence for present, sentence in said if present)

@@ -12,7 +12,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Literal
 
-from pikepdf import Dictionary, Pdf, Stream, String
+from pikepdf import Dictionary, Pdf, Stream, String, pdfa
 
 from actions.contract import ActionSpec, Kind, Outcome, Output, Params, Role
 from actions.errors import DamagedError, RefusedError, ToolFailedError
@@ -52,6 +52,9 @@ def run(source: Path, workdir: Path, params: PdfRedrawParams) -> Outcome:
         opening.refuse_signed(pdf, source.name)
         interactive.refuse_dynamic_form(pdf, source.name)
         opening.check_damage(pdf, source, repairs)
+        flags = pdfa.repair_annotation_flags(pdf)  # Ghostscript drops what lacks the Print flag
+        for kind, count in flags.removed.items():
+            repairs.add("annotations", "removed a hidden annotation", kind, count)
         taken = attachments.extract(pdf, workdir / "attachments", source.name, repairs)
         said = _draw(pdf, scratch, params, pages, source)
         _same_pages(scratch / DRAWN, pages, source.name)

@@ -76,8 +76,9 @@ def _prove(result: Path, pages: int, before: str, subject: str) -> str:
         count, other = len(written.pages), opening.count_pages(result)
         after = opening.content_digest(written, subject)
     if (count, other) != (pages, pages) or after != before:
+        content = "the same" if after == before else "changed"
         raise DamagedError(
-            f"after the repairs {count} and {other} of {pages} pages can be read, content {'same' if after == before else 'changed'}",
+            f"after the repairs {count} and {other} of {pages} pages can be read, and their content is {content}",
             subject,
             "The original is kept; try another way, or convert it by hand.",
         )

@@ -14,13 +14,13 @@ import pikepdf
 from pikepdf import pdfa
 from pydantic import Field
 
-from actions.contract import ActionSpec, Kind, Outcome, Params, Verdict
+from actions.contract import ActionSpec, Fact, Kind, Outcome, Params, Verdict
 from actions.errors import ToolMissingError
 from actions.tools import verapdf
 
 LEVELS = {"b": 0, "u": 1, "a": 2}  # a covers u covers b (ISO 19005-2, clause 5)
 PIKEPDF_FLAVOURS = {"1b", "2b", "3b"}
-NO_CLAIM_CLAUSES = {"6.7.11", "6.6.4"}  # the identification schema in parts 1, and 2 and 3
+NO_CLAIM_CLAUSES = {"6.7.11", "6.6.4", "6.6.2.1"}  # the identification schema in parts 1 and 2; no XMP at all
 MAX_NOTES = 10
 TIME_LIMIT_S = 120.0
 TIME_PER_MB_S = 10.0
@@ -67,19 +67,19 @@ def _judge(report: verapdf.Report, flavour: str) -> Outcome:
         return Outcome(
             tool=tool, verdict=Verdict.INVALID, notes=(why,), facts={"failed_clauses": clauses, "encrypted": report.encrypted}
         )
-    facts = {"profile": report.profile, "failed_clauses": clauses}
+    facts: dict[str, Fact] = {"profile": report.profile, "failed_clauses": clauses}
     notes = [failure.sentence() for failure in report.failures[:MAX_NOTES]]
     if len(report.failures) > MAX_NOTES:
         notes.append(f"and {len(report.failures) - MAX_NOTES} more rules")
     if report.problem:
-        return Outcome(tool=tool, verdict=Verdict.UNKNOWN, notes=(report.problem, *notes), facts={**facts})
-    if not report.compliant and NO_CLAIM_CLAUSES & set(clauses) or "6.6.2.1" in clauses:
+        return Outcome(tool=tool, verdict=Verdict.UNKNOWN, notes=(report.problem, *notes), facts=facts)
+    if NO_CLAIM_CLAUSES & set(clauses):
         notes.insert(0, "it makes no (sound) claim to be PDF/A; it was tested as " + report.profile)
     short = _falls_short(report.profile, flavour)
     if short:
         notes.insert(0, short)
     verdict = Verdict.VALID if report.compliant and not short else Verdict.INVALID
-    return Outcome(tool=tool, verdict=verdict, notes=tuple(notes), facts={**facts})
+    return Outcome(tool=tool, verdict=verdict, notes=tuple(notes), facts=facts)
 
 
 def _falls_short(profile: str, flavour: str) -> str:
@@ -110,10 +110,10 @@ def _by_pikepdf(source: Path, flavour: str) -> Outcome:
         return Outcome(tool=tool, verdict=Verdict.INVALID, notes=(short,), facts={"profile": claim.profile, "failed_clauses": []})
     report = pdfa.validate_written(source, wanted)
     notes = tuple(str(finding) for finding in report.findings[:MAX_NOTES])
-    facts = {"profile": claim.profile, "failed_clauses": sorted({finding.rule for finding in report.violations})}
+    facts: dict[str, Fact] = {"profile": claim.profile, "failed_clauses": sorted({finding.rule for finding in report.violations})}
     if report.passed:
-        return Outcome(tool=tool, verdict=Verdict.VALID, notes=notes, facts={**facts})
-    return Outcome(tool=tool, notes=("veraPDF is missing, and pikepdf does not approve", *notes), facts={**facts})
+        return Outcome(tool=tool, verdict=Verdict.VALID, notes=notes, facts=facts)
+    return Outcome(tool=tool, notes=("veraPDF is missing, and pikepdf does not approve", *notes), facts=facts)
 
 
 def _claim(source: Path) -> _Claim | None:

@@ -157,4 +157,4 @@ class _Pieces(io.RawIOBase):
 
 
 def _stream(pieces: Iterator[str]) -> BinaryIO:
-    return cast(BinaryIO, io.BufferedReader(_Pieces(pieces), buffer_size=1 << 18))
+    return cast("BinaryIO", io.BufferedReader(_Pieces(pieces), buffer_size=1 << 18))

@@ -20,6 +20,7 @@ UNVERSIONED = {
     "application/x-bzip2": "x-fmt/268",
     "application/x-7z-compressed": "fmt/484",
     "application/x-tar": "x-fmt/265",
+    "image/vnd.microsoft.icon": "x-fmt/418",
     "message/rfc822": "fmt/278",
     "text/html": "fmt/96",
 }

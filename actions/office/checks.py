@@ -5,16 +5,20 @@ Reading either side belongs to ``extract`` and ``pages_side``.
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 
-from actions.compare.text import TextSimilarity, normalise, numbers_kept, similarity
+from actions.compare.text import normalise, numbers_kept, similarity
 from actions.contract import Check, Fact, Level
 from actions.office import passages
 from actions.office.content import OfficeContent
 from actions.office.pages_side import Shown
 
 PAGES_WITH_EVERY_HEADER = 3  # first, left and right have each had their page by then
-SHOWN = 3
+SHOWN = 8
+RESCUED_CHARS, RESCUED_MAX = 5, 500  # shorter words are found inside others by chance
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +66,8 @@ def level_of(sides: Sides, checks: tuple[Check, ...], *, refused: bool) -> Level
         return Level.UNPROVEN
     compared = {check.name for check in checks if check.ok}
     has_words = bool(normalise(content.text) or any(content.notes))
+    if not has_words and normalise(content.headers_footers) and "headers_footers" in compared:
+        return Level.EQUIVALENT  # a slide with nothing but its master's text
     if (has_words and "text" in compared) or (content.pictures and "pictures" in compared):
         return Level.EQUIVALENT
     return Level.EQUIVALENT if _both_empty(sides) else Level.UNPROVEN
@@ -86,40 +92,74 @@ def _both_empty(sides: Sides) -> bool:
     return not any((*holds, content.embedded, content.comments, shown.pictures)) and len(shown.blank_pages) == shown.pages > 0
 
 
-def _likeness(source: str, result: str) -> tuple[TextSimilarity, bool]:
+@dataclass(frozen=True, slots=True)
+class _Likeness:
+    """How much of a text was found; ``missing`` holds every word that was not, in no order."""
+
+    recall: float
+    missing: tuple[str, ...]
+    folded: bool
+
+    @property
+    def has_all_numbers(self) -> bool:
+        """One changed digit is a changed record, however long the record."""
+        return not any(character.isdigit() for word in self.missing for character in word)
+
+
+def _likeness(source: str, result: str) -> _Likeness:
     """How much of *source* is in *result*; case is put aside only where it must be (capitals set by a style)."""
-    plain = similarity(normalise(source), normalise(result))
-    if plain.recall == 1:
-        return plain, False
-    folded = similarity(normalise(source, fold_case=True), normalise(result, fold_case=True))
-    return (folded, True) if folded.recall > plain.recall else (plain, False)
+    plain = _measure(normalise(source), normalise(result), folded=False)
+    if not plain.missing:
+        return plain
+    folded = _measure(normalise(source, fold_case=True), normalise(result, fold_case=True), folded=True)
+    return folded if folded.recall > plain.recall else plain
+
+
+def _measure(source: list[str], result: list[str], *, folded: bool) -> _Likeness:
+    """Words, the better of two measures; a long word that a narrow cell or a raised letter splits counts as found."""
+    lost = Counter(source) - Counter(result)
+    stream = "".join(result) if lost else ""
+    total = Counter(source)
+    rescued = [word for word in islice(lost, RESCUED_MAX) if len(word) >= RESCUED_CHARS and stream.count(word) >= total[word]]
+    for word in rescued:
+        del lost[word]
+    if numbers_kept(source, result):
+        lost = Counter({word: count for word, count in lost.items() if not any(character.isdigit() for character in word)})
+    recall = 1 - lost.total() / len(source) if source else 1.0
+    if lost:
+        recall = max(recall, similarity(source, result).recall)
+    return _Likeness(recall, tuple(lost), folded)
 
 
 def _text(sides: Sides, content: OfficeContent, limits: Limits) -> list[Check]:
     """The body's words, its numbers, each longer paragraph; and what the result has beyond the source."""
-    tokens = normalise(content.text)
-    if not tokens:
+    if not normalise(content.text):
         return [Check("text", 0, len(normalise(sides.shown.text)), None, sides.why or "the source's body has no words")]
-    seen = sides.shown.text + "\n" + sides.beside if content.reader == "LibreOffice" else sides.shown.text
-    alike, folded = _likeness(content.text, seen)
-    missing = [f"missing: {', '.join(alike.missing)}"] if alike.missing else []
-    said = [*missing, *(["capitals set by a style put aside"] if folded else []), *([sides.why] if sides.why else [])]
-    gone = passages.lost(content.text, seen)
-    numbers = numbers_kept(tokens, normalise(seen))
-    everything = "\n".join(
-        [content.text, content.headers_footers, content.computed, content.drawn, content.deleted, *content.notes]
-    )
-    added = similarity(normalise(sides.shown.text, fold_case=True), normalise(everything, fold_case=True))
+    alike = _likeness(content.text, sides.shown.text)
+    said = (_first("missing", alike.missing), "capitals set by a style put aside" if alike.folded else "", sides.why)
+    gone = passages.lost(content.text, sides.shown.text)
+    numbers = _first("not in the result", [word for word in alike.missing if any(character.isdigit() for character in word)])
     return [
-        Check("text", 1.0, round(alike.recall, 4), alike.recall >= limits.text_recall, "; ".join(said)),
+        Check("text", 1.0, round(alike.recall, 4), alike.recall >= limits.text_recall, "; ".join(part for part in said if part)),
         Check("passages", 0, len(gone), len(gone) <= limits.lost_passages, _first("not found", gone)),
-        Check("numbers", True, numbers, numbers, "" if numbers else "a number of the source is not in the result"),
-        Check("added_text", 1.0, round(added.recall, 4), None, _first("only in the result", added.missing)),
+        Check("numbers", True, alike.has_all_numbers, alike.has_all_numbers, numbers),
+        *_added(sides, content),
     ]
 
 
-def _first(label: str, items: list[str]) -> str:
-    return f"{label}: {'; '.join(items[:SHOWN])}" if items else ""
+def _added(sides: Sides, content: OfficeContent) -> list[Check]:
+    """For information: what the result has beyond the source, and how much of charts' and formulas' text it has."""
+    parts = (content.text, content.headers_footers, content.computed, content.drawn, content.deleted, *content.notes)
+    extra = _likeness(sides.shown.text, "\n".join(parts))
+    found = [Check("added_text", 1.0, round(extra.recall, 4), None, _first("only in the result", extra.missing))]
+    if normalise(content.drawn):
+        drawn = _likeness(content.drawn, sides.shown.text)
+        found.append(Check("drawn_text", 1.0, round(drawn.recall, 4), None, "labels of charts, formulas and forms: drawn anew"))
+    return found
+
+
+def _first(label: str, items: Sequence[str]) -> str:
+    return f"{label}: {', '.join(items[:SHOWN])}" if items else ""
 
 
 def _pages(sides: Sides, limits: Limits) -> Check:
@@ -152,7 +192,7 @@ def _headers(sides: Sides, content: OfficeContent, limits: Limits) -> Check | No
     if not normalise(content.headers_footers):
         return None
     words = " ".join(dict.fromkeys(normalise(content.headers_footers)))
-    alike, _ = _likeness(words, sides.shown.text)
+    alike = _likeness(words, sides.shown.text)
     if alike.recall >= limits.text_recall:
         return Check("headers_footers", 1.0, round(alike.recall, 4), ok=True)
     is_gone = alike.recall == 0 and sides.shown.pages >= PAGES_WITH_EVERY_HEADER
@@ -166,7 +206,7 @@ def _notes(sides: Sides, content: OfficeContent, limits: Limits) -> Check | None
 
 def _kept(name: str, count: int, text: str, sides: Sides, limits: Limits) -> Check:
     """Whether *text* is in the PDF or in the text kept beside it."""
-    alike, _ = _likeness(text, sides.shown.text + "\n" + sides.beside)
+    alike = _likeness(text, sides.shown.text + "\n" + sides.beside)
     ok = alike.recall >= limits.text_recall
     return Check(name, count, round(alike.recall, 4), ok, "" if ok else _first("neither in the PDF nor beside it", alike.missing))
 

@@ -142,6 +142,19 @@ class Gathering:
     hidden_slides: int = 0
     embedded: int = 0
     damage: str = ""
+    aside_is_open: bool = False
+
+    def aside(self, stream: list[str], text: str) -> None:
+        """Put *text* into ``hidden`` or ``computed``; a word may come in pieces, so nothing is put between them."""
+        stream.append(text)
+        self.aside_is_open = True
+
+    def part_asides(self) -> None:
+        """Shown text follows: what was put aside so far is one passage."""
+        if self.aside_is_open:
+            self.hidden.append("\n")
+            self.computed.append("\n")
+            self.aside_is_open = False
 
     def content(self) -> OfficeContent:
         """Return what was gathered."""

@@ -15,19 +15,21 @@ from actions.office.drawing import note_picture
 from actions.office.package import ASK, Element, Package, attribute, local
 
 SKIPPED = frozenset(
-    {"note-citation", "footnote-citation", "endnote-citation", "title", "desc", "event-listeners", "script", "forms", "tracked-changes",
-     "table-of-content-source", "alphabetical-index-source", "illustration-index-source", "table-index-source", "object-index-source",
-     "user-index-source", "bibliography-source", "sequence-decls", "variable-decls", "user-field-decls", "dde-connection-decls", "glue-point",
-     "binary-data", "image-map", "ruby-text-properties", "header-decl", "footer-decl", "date-time-decl", "animations", "par",
-     "number", "outline", "automatic-styles", "font-face-decls"}
+    {"note-citation", "footnote-citation", "endnote-citation", "title", "desc", "event-listeners", "script", "forms",
+     "tracked-changes", "table-of-content-source", "alphabetical-index-source", "illustration-index-source",
+     "table-index-source", "object-index-source", "user-index-source", "bibliography-source", "sequence-decls",
+     "variable-decls", "user-field-decls", "dde-connection-decls", "glue-point", "binary-data", "image-map",
+     "ruby-text-properties", "header-decl", "footer-decl", "date-time-decl", "animations", "par", "number", "outline",
+     "automatic-styles", "font-face-decls"}
 )  # fmt: skip
 COMPUTED = frozenset(
-    {"page-number", "page-continuation", "page-count", "paragraph-count", "word-count", "character-count", "table-count", "image-count",
-     "date", "time", "file-name", "chapter", "sheet-name", "template-name", "sequence", "bookmark-ref", "reference-ref", "sequence-ref",
-     "note-ref", "title-field", "author-name", "author-initials", "initial-creator", "creator", "creation-date", "creation-time",
-     "modification-date", "modification-time", "print-date", "print-time", "printed-by", "editing-cycles", "editing-duration", "subject",
-     "keywords", "description", "user-defined", "expression", "variable-get", "variable-set", "variable-input", "user-field-get",
-     "database-display", "conditional-text", "page-variable-get", "page-variable-set", "measure", "table-formula", "object-count"}
+    {"page-number", "page-continuation", "page-count", "paragraph-count", "word-count", "character-count", "table-count",
+     "image-count", "date", "time", "file-name", "chapter", "sheet-name", "template-name", "sequence", "bookmark-ref",
+     "reference-ref", "sequence-ref", "note-ref", "title-field", "author-name", "author-initials", "initial-creator",
+     "creator", "creation-date", "creation-time", "modification-date", "modification-time", "print-date", "print-time",
+     "printed-by", "editing-cycles", "editing-duration", "subject", "keywords", "description", "user-defined", "expression",
+     "variable-get", "variable-set", "variable-input", "user-field-get", "database-display", "conditional-text",
+     "page-variable-get", "page-variable-set", "measure", "table-formula", "object-count"}
 )  # fmt: skip
 # Fields of presentations, replaced on each page by the text of a declaration.
 DECLARED = frozenset({"header", "footer", "date-time"})

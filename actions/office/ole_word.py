@@ -219,10 +219,11 @@ def _put(
     if run is not None and run.embedded and _PICTURE in text:
         gathering.embedded += 1
     if run is not None and run.hidden:
-        gathering.hidden.append(plain + " ")
+        gathering.aside(gathering.hidden, plain)
     elif any(isinstance(one, str) and is_computed(one) for one in fields):
-        gathering.computed.append(plain + " ")
+        gathering.aside(gathering.computed, plain)
     else:
+        gathering.part_asides()
         stream.append(plain)
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from actions.errors import DamagedError
 from actions.office.content import Comment, Gathering, OfficeContent, is_computed
 from actions.office.drawing import chart_text, diagram_text, note_picture
+from actions.office.ooxml_styles import UNNAMED, hidden_styles, is_on
 from actions.office.package import ASK, Element, Package, attribute, local
 
 SKIPPED = frozenset(
@@ -31,7 +32,6 @@ SKIPPED = frozenset(
     }
 )
 CHARACTERS = {"tab": "\t", "br": "\n", "cr": "\n", "noBreakHyphen": "-", "softHyphen": "\u00ad", "ptab": "\t"}
-OFF = frozenset({"0", "false", "off"})
 
 
 @dataclass(slots=True)
@@ -70,7 +70,8 @@ def read(package: Package, main: str) -> OfficeContent:
         raise DamagedError("it has no document body", package.subject, ASK)
     gathering = Gathering("text", "bevara ooxml reader")
     relations = package.relations(main)
-    walk = _Walk(package, gathering, gathering.body, relations, _hidden_styles(package, relations, root))
+    styles = _part(relations, "styles")  # a 2003 document carries its styles itself
+    walk = _Walk(package, gathering, gathering.body, relations, hidden_styles(package.xml(styles) if styles else root))
     _visit(body, walk)
     _notes(package, walk)
     _headers(package, walk)
@@ -80,22 +81,6 @@ def read(package: Package, main: str) -> OfficeContent:
 
 def _part(relations: dict[str, tuple[str, str]], kind: str) -> str | None:
     return next((target for word, target in relations.values() if word == kind), None)
-
-
-def _hidden_styles(package: Package, relations: dict[str, tuple[str, str]], root: Element | None) -> frozenset[str]:
-    """Ids of styles that hide their text; a 2003 document carries its styles itself."""
-    part = _part(relations, "styles")
-    styles = package.xml(part) if part else root
-    hidden = set()
-    for style in styles.iter("{*}style") if styles is not None else ():
-        properties = style.find("{*}rPr")
-        if properties is not None and _is_on(properties.find("{*}vanish")):
-            hidden.add(attribute(style, "styleId"))
-    return frozenset(hidden)
-
-
-def _is_on(switch: Element | None) -> bool:
-    return switch is not None and attribute(switch, "val", "1") not in OFF
 
 
 def _visit(element: Element, walk: _Walk) -> None:
@@ -122,19 +107,21 @@ def _write(text: str, walk: _Walk, *, hidden: bool = False) -> None:
     if walk.deleted:
         walk.gathering.deleted.append(text)
     elif hidden:
-        walk.gathering.hidden.append(text + " ")
+        walk.gathering.aside(walk.gathering.hidden, text)
     elif any(is_computed(one.instruction) for one in walk.fields):
-        walk.gathering.computed.append(text + " ")
+        walk.gathering.aside(walk.gathering.computed, text)
     else:
+        walk.gathering.part_asides()
         walk.stream.append(text)
 
 
 def _paragraph(element: Element, walk: _Walk) -> None:
     style = element.find("{*}pPr/{*}pStyle")
     before = walk.hidden_paragraph
-    walk.hidden_paragraph = style is not None and attribute(style, "val") in walk.hidden_styles
+    walk.hidden_paragraph = (UNNAMED if style is None else attribute(style, "val")) in walk.hidden_styles
     _children(element, walk)
     walk.hidden_paragraph = before
+    walk.gathering.part_asides()
     walk.stream.append("\n")
 
 
@@ -144,8 +131,8 @@ def _run(element: Element, walk: _Walk) -> None:
     if properties is not None:
         style = properties.find("{*}rStyle")
         hidden = hidden or (style is not None and attribute(style, "val") in walk.hidden_styles)
-        vanish = properties.find("{*}vanish")
-        hidden = _is_on(vanish) if vanish is not None else hidden
+        vanish = is_on(properties.find("{*}vanish"))
+        hidden = hidden if vanish is None else vanish
     for child in element:
         name = local(child)
         if name in {"t", "delText"}:

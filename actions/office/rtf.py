@@ -182,10 +182,11 @@ def _write(text: str, reader: _Reader) -> None:
     elif group.deleted:
         gathering.deleted.append(text)
     elif group.hidden and text != "\n":
-        gathering.hidden.append(text + " ")
+        gathering.aside(gathering.hidden, text)
     elif group.destination == words.BODY and group.instruction is not None and is_computed("".join(group.instruction)):
-        gathering.computed.append(text + " ")
+        gathering.aside(gathering.computed, text)
     else:
+        gathering.part_asides()
         streams[group.destination].append(text)
 
 

@@ -114,8 +114,6 @@ class _Walk:
     def start(self, element: etree._Element) -> None:
         """Enter *element*, then its leading text."""
         tag = element.tag
-        if not isinstance(tag, str):
-            return
         self._fonts.append(self._styles.font(element) or self._fonts[-1])
         self._hidden.append(self._hides(element))
         self._silent_depth += tag in SILENT
@@ -129,15 +127,13 @@ class _Walk:
 
     def end(self, element: etree._Element) -> None:
         """Leave *element*, then the text that follows it."""
-        tag = element.tag
-        if isinstance(tag, str):
-            self._fonts.pop()
-            self._hidden.pop()
-            self._silent_depth -= tag in SILENT
-            if tag in PARAGRAPHS and self._open:
-                self._line("".join(self._open.pop()))
-            if self._apart and self._apart[-1][0] is element:
-                self._settle(*self._apart.pop())
+        self._fonts.pop()
+        self._hidden.pop()
+        self._silent_depth -= element.tag in SILENT
+        if element.tag in PARAGRAPHS and self._open:
+            self._line("".join(self._open.pop()))
+        if self._apart and self._apart[-1][0] is element:
+            self._settle(*self._apart.pop())
         self._say(element.tail, element.getparent())
 
     def _hides(self, element: etree._Element) -> bool:

@@ -51,7 +51,7 @@ def usage(pdf: Pdf) -> Usage:
         data = _data(scope.content)
         rgb, cmyk = rgb or bool(_RGB.search(data)), cmyk or bool(_CMYK.search(data))
     for item in dictionaries(pdf):
-        overprint = overprint or (item.get("/OPM") == 1 and (item.get("/OP") is True or item.get("/op") is True))
+        overprint = overprint or (item.get("/OPM") == 1 and bool(item.get("/OP") or item.get("/op")))
         for key in ("/ColorSpace", "/CS") if isinstance(item, Stream) else ():
             text = _unparse(item.get(key))
             rgb, cmyk = rgb or b"/DeviceRGB" in text, cmyk or b"/DeviceCMYK" in text
@@ -101,11 +101,10 @@ def _install(pdf: Pdf, key: str, space: Object) -> int:
             if scope.kind != "page" or scope.page is None:
                 continue
             names = scope.page.obj["/Resources"] = Dictionary()
-        spaces = entry(names, "/ColorSpace")
-        if spaces is None:
+        if entry(names, "/ColorSpace") is None:
             names["/ColorSpace"] = Dictionary()
-            spaces = names["/ColorSpace"]
-        if key not in spaces:
+        spaces = entry(names, "/ColorSpace")
+        if spaces is not None and key not in spaces:
             spaces[key] = space
             changed += 1
     return changed

@@ -81,7 +81,9 @@ def _embed(pdf: Pdf, font: Dictionary, substitute: Substitute, descriptor: Dicti
     flags = int(number(descriptor.get("/Flags"))) or substitute.flags
     if substitute.builtin == "":  # our program's encoding is by standard names, whatever the flags said
         flags = (flags & ~4) | NONSYMBOLIC
-    font["/FontDescriptor"] = pdf.make_indirect(_descriptor(ps_name, program, substitute, flags, stream, plan))
+    described = _descriptor(program, substitute, flags, plan)
+    described["/FontName"], described["/FontFile3"] = Name(f"/{ps_name}"), stream
+    font["/FontDescriptor"] = pdf.make_indirect(described)
     return program
 
 
@@ -126,11 +128,10 @@ def _encoding(names: dict[int, str]) -> Dictionary:
     return Dictionary(Type=Name.Encoding, Differences=Array(listed))
 
 
-def _descriptor(ps_name: str, program: Program, substitute: Substitute, flags: int, stream: Object, plan: _Plan) -> Dictionary:
+def _descriptor(program: Program, substitute: Substitute, flags: int, plan: _Plan) -> Dictionary:
     style = substitute.flags & (SERIF | FIXED_PITCH)
     return Dictionary({
         "/Type": Name.FontDescriptor,
-        "/FontName": Name(f"/{ps_name}"),
         "/Flags": (flags & ~(SERIF | FIXED_PITCH)) | style,
         "/FontBBox": Array(list(program.bbox)),
         "/ItalicAngle": _pdf_number(program.italic_angle),
@@ -140,7 +141,6 @@ def _descriptor(ps_name: str, program: Program, substitute: Substitute, flags: i
         "/StemV": STEM_V["Bold" in substitute.face],
         "/MissingWidth": _pdf_number(plan.glyphs[NOTDEF][1]),
         "/CharSet": "".join(f"/{name}" for name in plan.glyphs if name != NOTDEF),
-        "/FontFile3": stream,
     })  # fmt: skip
 
 

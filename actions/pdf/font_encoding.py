@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import re
 from pathlib import Path
+from typing import cast
 
 from fontTools import agl
 from fontTools.encodings.MacRoman import MacRoman
@@ -85,9 +86,9 @@ def differences(encoding: Dictionary) -> dict[int, str]:
     listed = encoding.get("/Differences")
     found: dict[int, str] = {}
     code = 0
-    for item in listed if isinstance(listed, Array) else ():
-        if isinstance(item, int):
-            code = int(item)
+    for item in cast("list[object]", list(listed)) if isinstance(listed, Array) else ():
+        if isinstance(item, int):  # pikepdf gives numbers as Python's own
+            code = item
         elif isinstance(item, Name):
             if 0 <= code <= 255:
                 found[code] = name_of(item)

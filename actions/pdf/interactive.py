@@ -9,7 +9,8 @@ from __future__ import annotations
 from pikepdf import Array, Dictionary, Name, Object, Pdf, Stream, String
 
 from actions.errors import RefusedError
-from actions.pdf.repairs import Repairs, dictionaries, entry, identity, items, name_of
+from actions.pdf import appearance
+from actions.pdf.repairs import Repairs, dictionaries, entry, identity, items, name_of, number
 
 ALLOWED_ACTIONS = {"GoTo", "GoToR", "GoToE", "Thread", "URI", "Named", "SubmitForm"}
 ALLOWED_NAMED = {"NextPage", "PrevPage", "FirstPage", "LastPage"}
@@ -98,11 +99,11 @@ def mend_annotations(pdf: Pdf, part: int, repairs: Repairs) -> None:
         repairs.add("annotations", "drew form fields that had no appearance")
     for annot in _annotations(pdf):
         kind = name_of(annot.get("/Subtype"))
-        appearance = entry(annot, "/AP")
-        if appearance is not None:
-            _normalise(annot, appearance, repairs)
+        pictures = entry(annot, "/AP")
+        if pictures is not None:
+            _normalise(annot, pictures, repairs)
         elif kind not in {"Popup", "Link"} and not _empty_rectangle(annot):
-            _plain_appearance(pdf, annot, kind)
+            appearance.draw(pdf, annot, kind)
             repairs.add("annotations", "drew an annotation that had no appearance", kind)
         if part == 1 and annot.get("/CA") not in {None, 1}:
             repairs.add("annotations", "left a translucent annotation, which PDF/A-1 forbids", kind)
@@ -134,32 +135,25 @@ def _field_type(annot: Dictionary) -> str:
     return ""
 
 
-def _normalise(annot: Dictionary, appearance: Dictionary, repairs: Repairs) -> None:
+def _normalise(annot: Dictionary, pictures: Dictionary, repairs: Repairs) -> None:
     """Only the normal appearance may stay; buttons need states, everything else one picture (6.3.3)."""
-    for key in [key for key in appearance.keys() if key != "/N"]:  # noqa: SIM118 -- a pikepdf Dictionary is no dict
-        del appearance[key]
+    for key in [key for key in pictures.keys() if key != "/N"]:  # noqa: SIM118 -- a pikepdf Dictionary is no dict
+        del pictures[key]
         repairs.add("annotations", "removed rollover and pressed pictures")
-    normal = appearance.get("/N")
+    normal = pictures.get("/N")
     button = name_of(annot.get("/Subtype")) == "Widget" and _field_type(annot) == "Btn"
     if button and isinstance(normal, Stream):
-        appearance["/N"] = Dictionary({"/Off": normal})
+        pictures["/N"] = Dictionary({"/Off": normal})
         annot["/AS"] = Name.Off
         repairs.add("annotations", "listed a button's picture as its state")
     elif not button and isinstance(normal, Dictionary) and not isinstance(normal, Stream):
         state = name_of(annot.get("/AS"))
         chosen = normal.get(f"/{state}") if state else None
         if isinstance(chosen, Stream):
-            appearance["/N"] = chosen
+            pictures["/N"] = chosen
             repairs.add("annotations", "kept the picture of an annotation's present state")
 
 
 def _empty_rectangle(annot: Dictionary) -> bool:
-    box = [float(value) for value in items(annot, "/Rect") if isinstance(value, int | float) or hasattr(value, "as_tuple")]
+    box = [number(value) for value in items(annot, "/Rect")]
     return len(box) == 4 and box[0] == box[2] and box[1] == box[3]
-
-
-def _plain_appearance(pdf: Pdf, annot: Dictionary, kind: str) -> None:
-    """Draw what the annotation's own entries say: see ``appearance``."""
-    from actions.pdf import appearance
-
-    appearance.draw(pdf, annot, kind)

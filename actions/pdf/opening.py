@@ -107,7 +107,7 @@ def count_pages(path: Path) -> int:
     Raises:
         EncryptedError: It needs a password.
     """
-    _mupdf.TOOLS.mupdf_display_errors(False)  # noqa: FBT003 -- its signature
+    _mupdf.TOOLS.mupdf_display_errors(False)
     try:
         with _mupdf.open(path, filetype="pdf") as document:
             if document.needs_pass:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import TypeAlias, cast
 
 from pikepdf import Array, Dictionary, Name, Object, Pdf, Stream
@@ -88,8 +89,6 @@ def name_of(value: object) -> str:
 
 def number(value: object, default: float = 0.0) -> float:
     """A PDF number as a float; *default* for anything else."""
-    from decimal import Decimal
-
     if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
         return default
     return float(value)

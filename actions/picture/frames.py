@@ -94,7 +94,7 @@ def opened(source: Path) -> Iterator[Opened]:
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             with _open(source) as image:
-                _refuse_raw(image, source.name)
+                _refuse_raw(source, image)
                 _bounded(image, source.name)
                 yield Opened(image, told)
             told += [str(entry.message)[:200] for entry in caught if not issubclass(entry.category, ResourceWarning)]
@@ -117,12 +117,15 @@ def _open(source: Path) -> Image.Image:
         ) from broken
 
 
-def _refuse_raw(image: Image.Image, name: str) -> None:
+def _refuse_raw(source: Path, image: Image.Image) -> None:
     """A raw camera file is TIFF outside; what Pillow would decode is its preview."""
-    tags = image.tag_v2 if isinstance(image, TiffImagePlugin.TiffImageFile) else {}
-    if _RAW_TAGS & set(tags):
+    if not isinstance(image, TiffImagePlugin.TiffImageFile):
+        return
+    with source.open("rb") as stream:
+        canon = stream.read(10)[8:] == b"CR"  # CR2 says so after the TIFF header
+    if canon or _RAW_TAGS & set(image.tag_v2):
         what = "is a raw camera file, of which only the preview is TIFF"
-        raise RefusedError(what, name, "Look at it by hand.", code="unsupported-picture")
+        raise RefusedError(what, source.name, "Look at it by hand.", code="unsupported-picture")
 
 
 def frames(image: Image.Image, name: str) -> Iterator[Image.Image]:

@@ -14,6 +14,7 @@ import pymupdf
 from actions.contract import Check
 from actions.picture import frames, pixels
 
+MAX_PIXELS = 200_000_000  # MuPDF and two copies: 2 GiB
 _NAME = "second decoder"
 _READABLE = frozenset(("BMP", "PSD", "PPM", "GIF", "JPEG2000", "PNG", "TIFF"))
 _MODES = {1: "L", 3: "RGB"}
@@ -26,6 +27,8 @@ def check(source: Path, result: Path) -> Check:
             return _unmeasured(f"MuPDF does not read {opened.image.format}; the source has Pillow's word only")
         if frames.frame_count(opened.image) != 1 or frames.has_alpha(opened.image):
             return _unmeasured("several frames or transparency: not compared by a second decoder")
+        if opened.image.size[0] * opened.image.size[1] > MAX_PIXELS:
+            return _unmeasured("too large to be decoded a second time")
     decoded = _mupdf(source)
     if isinstance(decoded, str):
         return _unmeasured(decoded)
@@ -48,10 +51,13 @@ def _mupdf(source: Path) -> tuple[str, tuple[int, int], str] | str:
         pixmap = pymupdf.Pixmap(str(source))  # type: ignore[no-untyped-call]
     except (RuntimeError, ValueError) as refused:  # pymupdf's own errors derive from these
         return f"MuPDF does not read it: {refused}"[:200]
-    channels = pixmap.n - pixmap.alpha
-    if pixmap.alpha or channels not in _MODES:
-        return f"MuPDF gives {channels} channels{' and alpha' if pixmap.alpha else ''}: not compared"
-    return _MODES[channels], (pixmap.width, pixmap.height), hashlib.sha256(pixmap.samples_mv).hexdigest()
+    if pixmap.alpha:
+        if pixmap.samples_mv[pixmap.n - 1 :: pixmap.n].tobytes().count(255) != pixmap.width * pixmap.height:
+            return "MuPDF sees transparency: not compared"
+        pixmap = pymupdf.Pixmap(pixmap, 0)  # type: ignore[no-untyped-call]  # MuPDF adds an opaque channel to BMP and GIF
+    if pixmap.n not in _MODES:
+        return f"MuPDF gives {pixmap.n} channels: not compared"
+    return _MODES[pixmap.n], (pixmap.width, pixmap.height), hashlib.sha256(pixmap.samples_mv).hexdigest()
 
 
 def _unmeasured(why: str) -> Check:

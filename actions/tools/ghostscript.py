@@ -24,7 +24,8 @@ _DEFINITION = """%!
 [{{icc_PDFA}} << /N 3 >> /PUT pdfmark
 [{{icc_PDFA}} ICCProfile (r) file /PUT pdfmark
 [/_objdef {{OutputIntent_PDFA}} /type /dict /OBJ pdfmark
-[{{OutputIntent_PDFA}} << /Type /OutputIntent /S /GTS_PDFA1 /DestOutputProfile {{icc_PDFA}} /OutputConditionIdentifier (sRGB) >> /PUT pdfmark
+[{{OutputIntent_PDFA}} << /Type /OutputIntent /S /GTS_PDFA1 /DestOutputProfile {{icc_PDFA}}
+ /OutputConditionIdentifier (sRGB) >> /PUT pdfmark
 [{{Catalog}} <</OutputIntents [ {{OutputIntent_PDFA}} ]>> /PUT pdfmark
 """
 
@@ -38,7 +39,8 @@ def number() -> tuple[int, int, int]:
     """
     said = process.run([PROGRAM, "--version"], subject=PROGRAM, timeout_s=30).stdout
     parts = [int(part) for part in re.findall(r"\d+", said)[:3]]
-    return (parts + [0, 0, 0])[0], (parts + [0, 0, 0])[1], (parts + [0, 0, 0])[2]
+    major, minor, patch = (*parts, 0, 0, 0)[:3]
+    return major, minor, patch
 
 
 def version() -> str:
@@ -62,10 +64,13 @@ def to_pdfa(source: Path, target: Path, scratch: Path, *, part: int, profile: Pa
     definition = scratch / "pdfa_def.ps"
     definition.write_text(_DEFINITION.format(profile=_ps_string(profile)), "utf-8")
     argv: list[str | Path] = [
-        PROGRAM, "-dBATCH", "-dNOPAUSE", "-dQUIET", "-dSAFER", f"--permit-file-read={profile}", "-sDEVICE=pdfwrite", f"-dPDFA={part}",
-        "-dPDFACompatibilityPolicy=1", "-sColorConversionStrategy=RGB", "-dEmbedAllFonts=true", "-dSubsetFonts=true",
-        "-dAutoRotatePages=/None", "-dAutoFilterColorImages=true", "-dDownsampleColorImages=false", "-dDownsampleGrayImages=false",
-        "-dDownsampleMonoImages=false", "-dColorImageFilter=/FlateEncode", "-dGrayImageFilter=/FlateEncode",
+        PROGRAM, "-dBATCH", "-dNOPAUSE", "-dQUIET", "-dSAFER", f"--permit-file-read={profile}", "-sDEVICE=pdfwrite",
+        f"-dPDFA={part}", "-dPDFACompatibilityPolicy=1",
+        "-sColorConversionStrategy=RGB", "-dEmbedAllFonts=true", "-dSubsetFonts=true",
+        "-dAutoRotatePages=/None",
+        "-dAutoFilterColorImages=false", "-dAutoFilterGrayImages=false", "-dDownsampleColorImages=false",
+        "-dDownsampleGrayImages=false", "-dDownsampleMonoImages=false",
+        "-dColorImageFilter=/FlateEncode", "-dGrayImageFilter=/FlateEncode",
         "-dPassThroughJPEGImages=true", "-dPreserveAnnots=true", "-dPrinted=false", "-dPDFSTOPONERROR",
         f"-sOutputFile={str(target).replace('%', '%%')}", definition, source,
     ]  # fmt: skip

@@ -13,7 +13,6 @@ import os
 import secrets
 import select
 import shutil
-import subprocess
 import tempfile
 import time
 from collections.abc import Collection, Iterator, Mapping
@@ -76,9 +75,16 @@ class Document:
         """
         return bool(self._office.ask(self._deadline_s, do="read", content=str(content), styles=str(styles))["complete"])
 
-    def export(self, target: Path, filter_name: str, options: Mapping[str, Option]) -> ConversionFacts:
-        """Store as *target* with the export filter *filter_name*."""
-        answer = self._office.ask(self._deadline_s, do="export", target=str(target), filter_name=filter_name, options=dict(options))
+    def export(
+        self, target: Path, filter_name: str, options: Mapping[str, Option], *, still_media: bool = False
+    ) -> ConversionFacts:
+        """Store as *target* with the export filter *filter_name*.
+
+        Args:
+            still_media: Put its still picture in the place of each sound and film on a slide first.
+        """
+        request = {"target": str(target), "filter_name": filter_name, "options": dict(options), "still_media": still_media}
+        answer = self._office.ask(self._deadline_s, do="export", **request)
         return ConversionFacts(self.kind, self.import_filter, answer["pages"])
 
 
@@ -87,8 +93,8 @@ class _Children:
     """One start of LibreOffice: its two processes and their folder."""
 
     folder: Path
-    office: subprocess.Popen[bytes]
-    bridge: subprocess.Popen[bytes]
+    office: process.Child
+    bridge: process.Child
     version: str = ""
     documents: int = 0
     buffer: bytearray = field(default_factory=bytearray)
@@ -99,6 +105,7 @@ class LibreOffice:
 
     def __init__(self) -> None:
         self._children: _Children | None = None
+        self._subject = "LibreOffice"  # what an error names: the file that is open
 
     def warm(self) -> None:
         """Start without waiting, so that other work can go on meanwhile; harmless when it runs.
@@ -106,12 +113,15 @@ class LibreOffice:
         Raises:
             ToolMissingError: LibreOffice is not on this machine.
         """
+        old = self._children
+        if old is not None and (old.office.poll() is not None or old.bridge.poll() is not None):
+            self.close()  # died while idle: no fault of the next file
         if self._children is None:
             self._children = _start()
 
     def version(self) -> str:
         """Name and version, e.g. ``"LibreOffice 7.4.7.2"``; starts it when needed."""
-        return f"LibreOffice {self._ready('LibreOffice', time.monotonic() + START_LIMIT_S).version}"
+        return f"LibreOffice {self._ready().version}"
 
     @contextmanager
     def open(self, source: Path, *, timeout_s: float, refuse: Collection[str] = ()) -> Iterator[Document]:
@@ -127,8 +137,9 @@ class LibreOffice:
             ToolCrashedError: LibreOffice died of it.
             ToolTimeoutError: It took longer than *timeout_s*.
         """
+        self._subject = source.name
+        self._ready().documents += 1
         deadline_s = time.monotonic() + timeout_s
-        self._ready(source.name, time.monotonic() + START_LIMIT_S).documents += 1
         try:
             answer = self.ask(deadline_s, do="open", source=str(source.resolve()), refuse=list(refuse))
             yield Document(self, deadline_s, answer["kind"], answer["import_filter"])
@@ -154,17 +165,18 @@ class LibreOffice:
 
     def ask(self, deadline_s: float, **request: Any) -> dict[str, Any]:
         """One request to the bridge, and its answer. For ``Document``."""
-        subject = Path(str(request.get("source", "the document"))).name
-        children = self._ready(subject, time.monotonic() + START_LIMIT_S)
+        children = self._children
+        if children is None:
+            raise ToolCrashedError("LibreOffice was ended", self._subject, "Try the file again.")
         try:
             assert children.bridge.stdin is not None  # noqa: S101 -- started with a pipe
             children.bridge.stdin.write(json.dumps(request).encode() + b"\n")
             children.bridge.stdin.flush()
         except BrokenPipeError:
-            self._crashed(children, subject)
-        answer = self._answer(children, subject, deadline_s)
+            self._crashed(children)
+        answer = self._answer(children, deadline_s)
         if not answer["ok"]:
-            self._raise(children, answer["word"], answer["message"], subject)
+            self._raise(children, answer["word"], answer["message"])
         return answer
 
     def close(self) -> None:
@@ -178,15 +190,16 @@ class LibreOffice:
                         pipe.close()
             shutil.rmtree(children.folder, ignore_errors=True)
 
-    def _ready(self, subject: str, deadline_s: float) -> _Children:
+    def _ready(self) -> _Children:
+        """Running children that have said who they are. Only for the start of a document's work."""
         self.warm()
         children = self._children
         assert children is not None  # noqa: S101 -- warm() made it
         if not children.version:
-            children.version = str(self._answer(children, subject, deadline_s)["version"])
+            children.version = str(self._answer(children, time.monotonic() + START_LIMIT_S)["version"])
         return children
 
-    def _answer(self, children: _Children, subject: str, deadline_s: float) -> dict[str, Any]:
+    def _answer(self, children: _Children, deadline_s: float) -> dict[str, Any]:
         """Read one line from the bridge; on silence past the deadline, end everything."""
         assert children.bridge.stdout is not None  # noqa: S101 -- started with a pipe
         descriptor = children.bridge.stdout.fileno()
@@ -195,11 +208,13 @@ class LibreOffice:
             if left_s <= 0 or not select.select([descriptor], [], [], left_s)[0]:
                 self.close()
                 raise ToolTimeoutError(
-                    "LibreOffice was still busy when its time was up", subject, "Open it by hand; it may be damaged or very large."
+                    "LibreOffice was still busy when its time was up",
+                    self._subject,
+                    "Open it by hand; it may be damaged or very large.",
                 )
             chunk = os.read(descriptor, 65536)
             if not chunk:
-                self._crashed(children, subject)
+                self._crashed(children)
             children.buffer += chunk
         line, _, rest = bytes(children.buffer).partition(b"\n")
         children.buffer[:] = rest
@@ -223,46 +238,34 @@ class LibreOffice:
         if children.documents >= DOCUMENTS_PER_OFFICE or (fonts.is_dir() and any(fonts.iterdir())):
             self.close()
 
-    def _crashed(self, children: _Children, subject: str) -> NoReturn:
+    def _crashed(self, children: _Children) -> NoReturn:
         """Both children are of no use any more: say how the office ended."""
-        try:
-            code: int | None = children.office.wait(CRASH_PAUSE_S)
-        except subprocess.TimeoutExpired:
-            code = None
+        gone_s = time.monotonic() + CRASH_PAUSE_S
+        while (code := children.office.poll()) is None and time.monotonic() < gone_s:
+            time.sleep(0.02)
         tail = (children.folder / "bridge.log").read_text(errors="replace").strip()[-process.STDERR_TAIL_CHARS :]
         self.close()
         if "No module named 'uno'" in tail:
             raise ToolMissingError("its Python bridge is not on this machine", "LibreOffice", "Install python3-uno.")
-        how = (
-            "lost its bridge"
-            if code is None
-            else f"ended by {process.signal_name(-code)}"
-            if code < 0
-            else f"ended with code {code}"
-        )
-        raise ToolCrashedError(f"LibreOffice {how}. {tail}".strip(), subject, "Open the file by hand; it may be damaged.")
+        how = "LibreOffice lost its bridge"
+        if code is not None:
+            how = f"LibreOffice ended by {process.signal_name(-code)}" if code < 0 else f"LibreOffice ended with code {code}"
+        raise ToolCrashedError(": ".join(filter(None, (how, tail))), self._subject, "Open the file by hand; it may be damaged.")
 
-    def _raise(self, children: _Children, word: str, message: str, subject: str) -> NoReturn:
+    def _raise(self, children: _Children, word: str, message: str) -> NoReturn:
         """Turn the bridge's word into our error."""
-        if word == "lost":
-            self._crashed(children, subject)
+        if word == "lost" or children.office.poll() is not None:
+            self._crashed(children)
         if word == "encrypted":
-            raise EncryptedError("needs a password", subject, "Ask the producer for a copy without one.")
-        if word == "broken":
-            raise DamagedError(
-                "its package is broken; LibreOffice offered to guess the rest", subject, "Ask the producer for another copy."
-            )
-        if word == "refused-filter":
-            raise DamagedError(
-                f"LibreOffice can read it only as “{message}”, not as an office document",
-                subject,
-                "Look at it by hand; ask for another copy.",
-            )
-        if word == "unreadable":
-            raise DamagedError(
-                f"LibreOffice cannot read it: {message}", subject, "Look at it by hand; ask the producer for another copy."
-            )
-        raise ToolFailedError(f"LibreOffice could not {word}: {message}", subject, "Open the file by hand.")
+            raise EncryptedError("needs a password", self._subject, "Ask the producer for a copy without one.")
+        damages = {
+            "broken": "its package is broken, and LibreOffice offered to guess the rest",
+            "refused-filter": f"LibreOffice can read it only as “{message}”, not as an office document",
+            "unreadable": f"LibreOffice cannot read it: {message}",
+        }
+        if word in damages:
+            raise DamagedError(damages[word], self._subject, "Look at it by hand; ask the producer for another copy.")
+        raise ToolFailedError(f"LibreOffice could not {word}: {message}", self._subject, "Open the file by hand.")
 
 
 @cache
@@ -314,8 +317,8 @@ def _start() -> _Children:
                 [python, "-I", BRIDGE, pipe, str(office.pid), str(START_LIMIT_S)],
                 cwd=folder,
                 env=env,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
+                stdin=process.PIPE,
+                stdout=process.PIPE,
                 stderr=log,
             )
     except BaseException:

@@ -122,6 +122,8 @@ class Bridge:
         self.context = connect(resolver, f"uno:pipe,name={pipe};urp;StarOffice.ComponentContext", office_pid, patience_s)
         self.desktop = self.service("com.sun.star.frame.Desktop")
         self.filters = self.service("com.sun.star.document.FilterFactory")
+        self.detection = self.service("com.sun.star.document.TypeDetection")
+        self.files = self.service("com.sun.star.ucb.SimpleFileAccess")
         self.document: Any = None
         self.kind = ""
 
@@ -167,7 +169,7 @@ class Bridge:
     def detect(self, url: str, asked: Asked) -> tuple[str, Any]:
         """Which import filter fits, by content; before loading, so that refused bytes are never laid out."""
         described = values(URL=url, ReadOnly=True, InteractionHandler=asked)
-        _type, described = self.service("com.sun.star.document.TypeDetection").queryTypeByDescriptor(described, True)
+        _type, described = self.detection.queryTypeByDescriptor(described, True)
         filter_name = str({one.Name: one.Value for one in described}.get("FilterName") or "")
         if REFUSALS & set(asked.requests) or not filter_name:
             raise FailedError(word_for(asked.requests), "it knows no format like this")
@@ -178,9 +180,9 @@ class Bridge:
         application = EXPORTERS.get(self.kind)
         if application is None:
             raise FailedError("kind", self.kind)
-        files, complete = self.service("com.sun.star.ucb.SimpleFileAccess"), True
+        complete = True
         for part, path in (("Content", content), ("Styles", styles)):
-            writer, stream = self.service("com.sun.star.xml.sax.Writer"), files.openFileWrite(uno.systemPathToFileUrl(path))
+            writer, stream = self.service("com.sun.star.xml.sax.Writer"), self.files.openFileWrite(uno.systemPathToFileUrl(path))
             writer.setOutputStream(stream)
             exporter = self.service(f"com.sun.star.comp.{application}.XMLOasis{part}Exporter", writer, NoPictures())
             exporter.setSourceDocument(self.document)
@@ -189,8 +191,10 @@ class Bridge:
             complete = complete and bool(written)
         return {"complete": complete}
 
-    def export(self, target: str, filter_name: str, options: dict[str, Any]) -> dict[str, Any]:
+    def export(self, target: str, filter_name: str, options: dict[str, Any], *, still_media: bool) -> dict[str, Any]:
         """Store the open document as *target*; answer with the pages that the model counts."""
+        if still_media:
+            self.still_media()
         data = uno.Any("[]com.sun.star.beans.PropertyValue", values(**options))
         pages = 0 if options.get("ExportNotesInMargin") else self.pages()
         try:
@@ -212,6 +216,23 @@ class Bridge:
         self.desktop.loadComponentFromURL("private:object", "_blank", 0, view)
         controller = self.document.getCurrentController()
         return int(controller.PageCount) if controller is not None else 0
+
+    def still_media(self) -> None:
+        """Put its picture in the place of each sound and film on a slide: playing is forbidden in PDF/A (ISO 19005-2, 6.3.1)."""
+        if self.kind not in {"presentation", "drawing"}:
+            return
+        pages = self.document.DrawPages
+        for page in (pages.getByIndex(index) for index in range(pages.Count)):
+            shapes = [page.getByIndex(index) for index in range(page.Count)]
+            for shape in (one for one in shapes if str(one.getShapeType()).endswith(".MediaShape")):
+                picture = shape.getPropertyValue("FallbackGraphic")
+                if picture is not None:
+                    still = self.document.createInstance("com.sun.star.drawing.GraphicObjectShape")
+                    page.add(still)
+                    still.Graphic = picture
+                    still.Transformation = shape.Transformation
+                    still.ZOrder = shape.ZOrder
+                page.remove(shape)
 
     def drop_comments(self) -> None:
         """Take the comments out of the open text, so that a view has none to draw (see ``open``)."""

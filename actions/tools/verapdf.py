@@ -32,7 +32,7 @@ LIB_VARIABLE = "BEVARA_VERAPDF_LIB"
 ARCHIVE_NAME = "verapdf.jsa"
 MAIN_CLASS = "org.verapdf.apps.GreenfieldCliWrapper"
 HEAP_MB = 1024  # real records of 500 MB validate within it; the host's own memory limit must be above
-START_LIMIT_S = 60.0  # 1–2 s measured; a loaded machine with a cold disk needs many times that
+START_LIMIT_S = 60.0  # 1-2 s measured; a loaded machine with a cold disk needs many times that
 FAILURES_SHOWN = 3  # per rule; a scan of 5,000 pages otherwise gives a report of 100 MB
 
 

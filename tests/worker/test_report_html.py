@@ -16,7 +16,7 @@ from report_samples import header, migrated, record, waiting
 
 from actions.contract import Level
 from worker.record import AttemptRecord, Evidence, FileRecord, Status
-from worker.report import html_report, reasons, selection, words
+from worker.report import html_report, present, reasons, selection, words
 
 TEMPLATES = Path(html_report.__file__).parent / "templates"
 
@@ -144,6 +144,37 @@ def test_a_migrated_file_shows_pictures_proof_verdict_and_repairs(tmp_path) -> N
     ):
         assert part in english
     assert "0,9983" in told(card, "sv")
+
+
+def test_a_migrated_file_that_carries_a_warning_says_so_and_comes_early(tmp_path) -> None:
+    """Macros and signatures stay in the original only: nobody may overlook that among accepted files."""
+    cards = page(tmp_path, [migrated("a.docx"), migrated("ö.docm", reason="macros")]).xpath("//article")
+
+    assert "ö.docm" in told(cards[0], "sv")
+    assert "Makron" in told(cards[0], "sv")
+    assert "Makron" not in told(cards[1], "sv")
+
+
+@pytest.mark.parametrize(
+    ("value", "sv", "en"),
+    [
+        (None, "\u2013", "\u2013"),
+        (True, "ja", "yes"),
+        (12345, "12\u00a0345", "12,345"),
+        (0.99831, "0,9983", "0.9983"),
+        (1.0, "1,0", "1.0"),
+        (float("inf"), "inf", "inf"),
+        ([], "inga", "none"),
+        (["Arial", "Å"], "Arial, Å", "Arial, Å"),
+        ("ab" * 64, "abababababab…", "abababababab…"),
+        ("<b>", "<b>", "<b>"),
+    ],
+)
+def test_a_measured_value_is_written_as_each_language_writes_it(value, sv, en) -> None:
+    part = lxml.html.fragment_fromstring(f"<p>{present.fact(value)}</p>")
+
+    assert told(part, "sv") == " ".join(sv.split())
+    assert told(part, "en") == en
 
 
 def test_every_attempt_of_a_refused_file_is_told(tmp_path) -> None:

@@ -117,11 +117,18 @@ class History:
                 yield Finding("record-broken", f"{self._where} {path} line {line_number}", "is no file record", RESTORE)
         for name, sha512 in last.items():
             if state.get(name) != sha512:
-                yield Finding("record-differs", f"{self._where} {path}", f"names other bytes for {name} than version {number} holds", RESTORE)
+                yield Finding(
+                    "record-differs", f"{self._where} {path}", f"names other bytes for {name} than version {number} holds", RESTORE
+                )
         if path not in self._state:
             yield Finding("records-missing", f"{self._where} {path}", f"version {number} has no file records", RESTORE)
         if self.job(number) is None:
-            yield Finding("job-missing", f"{self._where} metadata/jobs/v{number:04d}.json", f"version {number} does not say by which job", RESTORE)
+            yield Finding(
+                "job-missing",
+                f"{self._where} metadata/jobs/v{number:04d}.json",
+                f"version {number} does not say by which job",
+                RESTORE,
+            )
 
     def _premis(self) -> Iterator[Finding]:
         where, files, events = f"{self._where} metadata/premis.xml", set[str](), 0
@@ -129,7 +136,9 @@ class History:
             yield Finding("premis-missing", where, "the package has no PREMIS document", RESTORE)
             return
         with self._open("metadata/premis.xml") as stream:
-            for _, node in etree.iterparse(stream, tag=(f"{_NS}object", f"{_NS}event"), resolve_entities=False, no_network=True, huge_tree=True):
+            for _, node in etree.iterparse(
+                stream, tag=(f"{_NS}object", f"{_NS}event"), resolve_entities=False, no_network=True, huge_tree=True
+            ):
                 if node.tag == f"{_NS}event":
                     events += 1
                     yield from self._premis_event(node, where)
@@ -148,7 +157,8 @@ class History:
 
     def _premis_file(self, node: etree._Element, name: str, where: str) -> Iterator[Finding]:
         digests = {
-            fixity.findtext(f"{_NS}messageDigestAlgorithm"): fixity.findtext(f"{_NS}messageDigest") for fixity in node.iter(f"{_NS}fixity")
+            fixity.findtext(f"{_NS}messageDigestAlgorithm"): fixity.findtext(f"{_NS}messageDigest")
+            for fixity in node.iter(f"{_NS}fixity")
         }
         sha512 = self._state.get(name)
         path = self._places.get(sha512 or "")

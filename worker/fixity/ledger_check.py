@@ -36,7 +36,12 @@ def check_ledger(path: Path, held: dict[str, tuple[Inventory, History]]) -> Iter
                 yield from _Package(db, path.name, row, held.get(row.object_id)).run()
             for name, (_, history) in held.items():
                 if history.ours and name not in {row.object_id for row in rows}:
-                    yield Finding("ledger-package-missing", f"{path.name} {name}", "the store holds this package, the ledger does not", REBUILD)
+                    yield Finding(
+                        "ledger-package-missing",
+                        f"{path.name} {name}",
+                        "the store holds this package, the ledger does not",
+                        REBUILD,
+                    )
     except sa.exc.DatabaseError as broken:
         yield Finding("ledger-damaged", path.name, f"the database cannot be read: {broken.orig}", REBUILD)
     finally:
@@ -49,14 +54,22 @@ class _Package:
     def __init__(self, db: sa.Connection, name: str, row: sa.Row[Any], held: tuple[Inventory, History] | None) -> None:
         self._db, self._row, self._held = db, row, held
         self._where = f"{name} {row.object_id}"
-        self._open = bool(db.execute(sa.select(jobs.c.id).where(jobs.c.package_id == row.id, jobs.c.state == JobState.OPEN)).first())
+        self._open = bool(
+            db.execute(sa.select(jobs.c.id).where(jobs.c.package_id == row.id, jobs.c.state == JobState.OPEN)).first()
+        )
 
     def run(self) -> Iterator[Finding]:
         row, head = self._row, self._held[0].head if self._held else 0
         if object_id(row.tenant, row.package) != row.object_id:
             yield self._finding("ledger-differs", "tenant or package name is not that of the object")
         if row.version < head:
-            yield Finding("ledger-behind", self._where, f"knows version {row.version} of {head}: a commit was interrupted", REOPEN, Severity.WARNING)
+            yield Finding(
+                "ledger-behind",
+                self._where,
+                f"knows version {row.version} of {head}: a commit was interrupted",
+                REOPEN,
+                Severity.WARNING,
+            )
             return
         if row.version > head:
             yield self._finding("ledger-differs", f"claims version {row.version}, the store has {head}")
@@ -84,7 +97,10 @@ class _Package:
         for seq in sorted(stored):
             yield self._finding("event-removed", f"event {seq} is in the store, but was removed from the ledger")
         if (self._row.last_seq, self._row.last_hash) != (last, prev):
-            yield self._finding("event-removed", f"the newest event is {last}, the ledger remembers {self._row.last_seq}: events were removed or added")
+            yield self._finding(
+                "event-removed",
+                f"the newest event is {last}, the ledger remembers {self._row.last_seq}: events were removed or added",
+            )
 
     def _event(self, row: sa.Row[Any], known: Any, prev: str, last: int) -> Iterator[Finding]:
         if known is None and (row.version is not None or not self._open):
@@ -94,26 +110,37 @@ class _Package:
         if hash_of(row.body) != row.hash or (known and (known.hash, known.body) != (row.hash, row.body)):
             yield self._finding("event-changed", f"event {row.seq} was changed")
         elif row.prev_hash != prev or not _agrees(row):
-            yield self._finding("event-changed", f"event {row.seq} is not told as its own body tells it, or does not follow the one before")
+            yield self._finding(
+                "event-changed", f"event {row.seq} is not told as its own body tells it, or does not follow the one before"
+            )
         if known and known.version != row.version:
-            yield self._finding("event-changed", f"event {row.seq} is said to be of version {row.version}, and is of {known.version}")
+            yield self._finding(
+                "event-changed", f"event {row.seq} is said to be of version {row.version}, and is of {known.version}"
+            )
 
     def _entries(self, inventory: Inventory) -> Iterator[Finding]:
-        state = {path: digest for path, digest in inventory.states[inventory.head].items() if not path.startswith("metadata/")}
-        recorded = {entry["path"] for _, line in (self._held[1].records() if self._held else ()) for entry in line.get("entries", ())}
-        state |= {path: digest for path, digest in inventory.states[inventory.head].items() if path in recorded}
+        newest, recorded = inventory.states[inventory.head], dict[str, dict[str, Any]]()
+        for _, line in self._held[1].records() if self._held else ():
+            recorded |= {entry["path"]: entry for entry in line.get("entries", ())}
+        state = {path: digest for path, digest in newest.items() if path in recorded or not path.startswith("metadata/")}
         for row in self._rows(entries, entries.c.logical_path):
-            wanted = state.pop(row.logical_path, None)
+            wanted, told = state.pop(row.logical_path, None), recorded.get(row.logical_path, {})
             if row.version is None:
                 if not self._open:
                     yield self._finding("entry-added", f"{row.logical_path} is in the ledger only, and no job is open")
-            elif wanted != row.sha512:
+            elif wanted != row.sha512 or (row.source, row.puid, row.mime) != tuple(
+                told.get(name) for name in ("source", "puid", "mime")
+            ):
                 yield self._finding("entry-differs", f"{row.logical_path} is not what the store's newest version holds")
         for path in state:
             yield self._finding("entry-removed", f"{path} is in the store, but was removed from the ledger")
 
     def _contents(self, inventory: Inventory) -> Iterator[Finding]:
-        sizes = {entry["sha512"]: entry["size_bytes"] for _, line in (self._held[1].records() if self._held else ()) for entry in line["entries"]}
+        sizes = {
+            entry["sha512"]: entry["size_bytes"]
+            for _, line in (self._held[1].records() if self._held else ())
+            for entry in line["entries"]
+        }
         for row in self._rows(contents, contents.c.sha512):
             if row.version is None:
                 continue
@@ -137,7 +164,9 @@ class _Package:
         rows = {row.version: row for row in self._rows(jobs, jobs.c.started, jobs.c.id) if row.version is not None}
         for number in range(1, head + 1):
             job, row = history.job(number), rows.get(number)
-            if job and (row is None or (row.id, row.policy_sha256, row.toolchain) != (job["job"], job["policy"]["sha256"], job["toolchain"])):
+            if job and (
+                row is None or (row.id, row.policy_sha256, row.toolchain) != (job["job"], job["policy"]["sha256"], job["toolchain"])
+            ):
                 yield self._finding("job-differs", f"the job of version {number} is told otherwise than in the store")
 
 
@@ -152,12 +181,22 @@ def _agrees(row: sa.Row[Any]) -> bool:
 
 def _same_record(row: sa.Row[Any], version: int, line: dict[str, Any]) -> bool:
     try:
-        told = {"path": row.path, "job": row.job_id, "size_bytes": row.size_bytes, "mtime_ns": row.mtime_ns, "kind": row.kind, "key": row.key}
+        told = {
+            "path": row.path,
+            "job": row.job_id,
+            "size_bytes": row.size_bytes,
+            "mtime_ns": row.mtime_ns,
+            "kind": row.kind,
+            "key": row.key,
+        }
         record = line["record"]
         columns = (row.version, row.state, row.status, row.reason, row.sha512)
-        return (
-            told | {"entries": json.loads(row.entries), "record": json.loads(row.record)} == line
-            and columns == (version, TaskState.DONE, record["status"], record["reason"], record.get("sha512"))
+        return told | {"entries": json.loads(row.entries), "record": json.loads(row.record)} == line and columns == (
+            version,
+            TaskState.DONE,
+            record["status"],
+            record["reason"],
+            record.get("sha512"),
         )
     except (ValueError, TypeError, KeyError):
         return False

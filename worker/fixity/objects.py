@@ -62,7 +62,9 @@ class ObjectCheck:
         if self.inventory is None:
             self.inventory = self._newest_version()
         if self.inventory is None:
-            yield Finding("no-inventory", self.where, "no inventory can be read, so nothing in this object could be checked", RESTORE)
+            yield Finding(
+                "no-inventory", self.where, "no inventory can be read, so nothing in this object could be checked", RESTORE
+            )
             return
         if object_path(self.inventory.object_id) != self._place:
             yield Finding("misplaced", self.where, f"holds {self.inventory.object_id}, which belongs elsewhere", STRANGE)
@@ -103,7 +105,9 @@ class ObjectCheck:
         except OSError:
             return ""
         if same and own == older:
-            return f"the inventory is that of version {head}, its sidecar still that of version {head - 1}: a commit was interrupted"
+            return (
+                f"the inventory is that of version {head}, its sidecar still that of version {head - 1}: a commit was interrupted"
+            )
         return ""
 
     def _newest_version(self) -> Inventory | None:
@@ -127,10 +131,17 @@ class ObjectCheck:
                 continue
             kept = {path: digest for path, digest in newest.manifest.items() if _version_of(path) <= number}
             if (one.object_id, one.head, one.manifest) != (newest.object_id, number, kept):
-                yield Finding("inventory-differs", f"{where}/{INVENTORY}", "says other things of its content than the newest version", RESTORE)
+                yield Finding(
+                    "inventory-differs", f"{where}/{INVENTORY}", "says other things of its content than the newest version", RESTORE
+                )
             for name, version in one.versions.items():
                 if newest.versions.get(name) != version:
-                    yield Finding("history-differs", f"{where}/{INVENTORY}", f"tells version {name} otherwise than the newest version", RESTORE)
+                    yield Finding(
+                        "history-differs",
+                        f"{where}/{INVENTORY}",
+                        f"tells version {name} otherwise than the newest version",
+                        RESTORE,
+                    )
 
     def _files(self, newest: Inventory, *, unfinished: bool) -> Iterator[Finding]:
         expected = {OBJECT_NAMASTE[0], INVENTORY, SIDECAR} | set(newest.manifest)
@@ -145,7 +156,9 @@ class ObjectCheck:
                 yield Finding("empty-folder", f"{self.where}/{relative}", "is an empty folder", STRANGE)
             for name in [*files, *(name for name in names if Path(folder, name).is_symlink())]:
                 if prefix + name not in expected:
-                    yield Finding("unexpected", f"{self.where}/{prefix}{_shown(name)}", "no version of this object knows it", STRANGE)
+                    yield Finding(
+                        "unexpected", f"{self.where}/{prefix}{_shown(name)}", "no version of this object knows it", STRANGE
+                    )
 
     def _contents(self, newest: Inventory) -> Iterator[Finding]:
         paths = iter(newest.manifest)
@@ -172,7 +185,9 @@ class ObjectCheck:
             yield Finding("missing", where, "is missing", RESTORE)
         elif isinstance(found, OSError):
             # Not the same as corrupt: a disk or a right that fails today may work tomorrow.
-            yield Finding("unreadable", where, f"could not be read: {found.strerror}", "Check the disk and the rights, then verify again.")
+            yield Finding(
+                "unreadable", where, f"could not be read: {found.strerror}", "Check the disk and the rights, then verify again."
+            )
         else:
             self.sizes[path] = found.size_bytes
             if found.sha512 != newest.manifest[path]:

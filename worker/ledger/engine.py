@@ -120,7 +120,7 @@ def _uri_path(path: Path) -> str:
 
 def _configure_sqlite(connection: Any, _entry: ConnectionPoolEntry) -> None:
     connection.isolation_level = None  # we say BEGIN ourselves: sqlite3 would begin too late
-    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", f"busy_timeout={_BUSY_MS}", "cache_size=-8000"):
+    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", f"busy_timeout={_BUSY_MS}", "cache_size=-2000"):
         connection.execute(f"PRAGMA {pragma}")
 
 

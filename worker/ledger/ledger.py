@@ -63,7 +63,9 @@ class _Statements:
         self.contents = prepare(database.insert_or_ignore(engine, contents))
         self.entries = prepare(database.insert_or_replace(engine, entries))
         self.events = prepare(sa.insert(events))
-        self.finish = prepare(sa.update(tasks).where(t.id == sa.bindparam("task_id"), t.state != TaskState.DONE.value).values(ended))
+        self.finish = prepare(
+            sa.update(tasks).where(t.id == sa.bindparam("task_id"), t.state != TaskState.DONE.value).values(ended)
+        )
         self.chain_end = prepare(sa.select(p.last_seq, p.last_hash).where(p.id == home).with_for_update())
         self.move_end = prepare(sa.update(packages).where(p.id == home).values(end))
         before = sa.select(t.record, t.entries, t.sha512, t.key).where(t.package_id == home, t.path == sa.bindparam("wanted"))
@@ -151,8 +153,7 @@ class Ledger:
         count = sa.select(sa.func.count()).select_from(tasks).where(tasks.c.job_id == job.id)
         while chunk := list(islice(source, _CHUNK)):
             rows = [
-                _row(item, job_id=job.id, package_id=job.package_key, state=TaskState.PENDING.value, attempts=0)
-                for item in chunk
+                _row(item, job_id=job.id, package_id=job.package_key, state=TaskState.PENDING.value, attempts=0) for item in chunk
             ]
             with self._writing, self.engine.begin() as db:
                 before = db.scalar(count) or 0
@@ -308,7 +309,9 @@ class Ledger:
         """Whether the package has events or entries that no committed version carries."""
         with self._reading() as db:
             return any(
-                db.execute(sa.select(table.c.package_id).where(table.c.package_id == job.package_key, table.c.version.is_(None)).limit(1)).first()
+                db.execute(
+                    sa.select(table.c.package_id).where(table.c.package_id == job.package_key, table.c.version.is_(None)).limit(1)
+                ).first()
                 for table in (events, entries)
             )
 
@@ -322,7 +325,9 @@ class Ledger:
             if version is not None:
                 for table in (events, entries, contents):
                     db.execute(
-                        sa.update(table).where(table.c.package_id == job.package_key, table.c.version.is_(None)).values(version=version)
+                        sa.update(table)
+                        .where(table.c.package_id == job.package_key, table.c.version.is_(None))
+                        .values(version=version)
                     )
                 finished = (tasks.c.package_id == job.package_key, tasks.c.version.is_(None), tasks.c.state == TaskState.DONE)
                 db.execute(sa.update(tasks).where(*finished).values(version=version))

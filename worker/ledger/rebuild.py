@@ -83,7 +83,9 @@ def _rebuild_package(ledger: Ledger, store: Store, name: str) -> None:
         _forget(db, name)
         first = _document(store, name, texts[0].job)
         row = {"object_id": name, "tenant": first["tenant"], "package": first["package"], "version": texts[-1].version}
-        home = db.execute(sa.insert(packages).values(**row, last_seq=0, last_hash=first_prev(name)).returning(packages.c.id)).scalar_one()
+        home = db.execute(
+            sa.insert(packages).values(**row, last_seq=0, last_hash=first_prev(name)).returning(packages.c.id)
+        ).scalar_one()
         for text in texts:
             _add_job(db, home, _document(store, name, text.job))
             _add_events(db, home, text.version, _lines(store, name, text.events))
@@ -198,7 +200,10 @@ def _locate_contents(db: sa.Connection, home: int, manifest: Iterator[Content]) 
     while chunk := list(islice(manifest, _CHUNK)):
         db.execute(
             stmt,
-            [{"digest": c.sha512, "place": c.content_path, "since": int(c.content_path.split("/", 1)[0].removeprefix("v"))} for c in chunk],
+            [
+                {"digest": c.sha512, "place": c.content_path, "since": int(c.content_path.split("/", 1)[0].removeprefix("v"))}
+                for c in chunk
+            ],
         )
 
 

@@ -27,7 +27,7 @@ jobs = Table(
     "jobs",
     metadata,
     Column("id", String(32), primary_key=True),
-    Column("package_id", ForeignKey("packages.id"), nullable=False, index=True),
+    Column("package_id", BigInteger, ForeignKey("packages.id"), nullable=False, index=True),
     Column("source", LargeBinary, nullable=False),
     Column("policy_name", Text, nullable=False),
     Column("policy_version", Text, nullable=False),
@@ -43,8 +43,8 @@ tasks = Table(
     "tasks",
     metadata,
     Column("id", _KEY, primary_key=True),
-    Column("job_id", ForeignKey("jobs.id"), nullable=False),
-    Column("package_id", ForeignKey("packages.id"), nullable=False),
+    Column("job_id", String(32), ForeignKey("jobs.id"), nullable=False),
+    Column("package_id", BigInteger, ForeignKey("packages.id"), nullable=False),
     Column("raw_path", LargeBinary, nullable=False),
     Column("path", Text, nullable=False),
     Column("size_bytes", BigInteger),
@@ -70,7 +70,7 @@ tasks = Table(
 contents = Table(
     "contents",
     metadata,
-    Column("package_id", ForeignKey("packages.id"), primary_key=True),
+    Column("package_id", BigInteger, ForeignKey("packages.id"), primary_key=True),
     Column("sha512", String(128), primary_key=True),
     Column("sha256", String(64), nullable=False),
     Column("size_bytes", BigInteger, nullable=False),
@@ -81,7 +81,7 @@ contents = Table(
 entries = Table(
     "entries",
     metadata,
-    Column("package_id", ForeignKey("packages.id"), primary_key=True),
+    Column("package_id", BigInteger, ForeignKey("packages.id"), primary_key=True),
     Column("logical_path", Text, primary_key=True),
     Column("sha512", String(128), nullable=False),
     Column("source", Text),  # logical path that this was derived from
@@ -93,7 +93,7 @@ entries = Table(
 events = Table(
     "events",
     metadata,
-    Column("package_id", ForeignKey("packages.id"), primary_key=True),
+    Column("package_id", BigInteger, ForeignKey("packages.id"), primary_key=True),
     Column("seq", BigInteger, primary_key=True),
     Column("prev_hash", String(64), nullable=False),
     Column("hash", String(64), nullable=False),

@@ -12,7 +12,7 @@ from typing import Any
 
 from actions import registry
 from actions.contract import Fact, Level, Outcome, Output, Role, Verdict
-from worker.pipeline.bench import Bench, StepFailedError, hand_over, main_output
+from worker.pipeline.bench import Bench, StepFailedError, hand_over, main_output, measured
 from worker.pipeline.hosts import Result
 from worker.policy.plan import Plan, Rung, Step, Verb
 from worker.record import CheckRecord, ProofRecord, Status, ValidationRecord
@@ -162,7 +162,7 @@ def _rung(bench: Bench, plan: Plan, rung: Rung) -> Acted:
         for output in result.outcome.outputs
         if output.role is Role.METADATA
     ]
-    acted = Acted(Status.MIGRATED, "ok", made=made, facts={k: v for result in steps for k, v in result.outcome.facts.items()})
+    acted = Acted(Status.MIGRATED, "ok", made=made, facts={k: v for result in steps for k, v in measured(result).items()})
     if compared is not None:
         acted.evidence, acted.evidence_of = compared.folder, compared.outcome.outputs
     return acted
@@ -204,8 +204,8 @@ def _compare(bench: Bench, plan: Plan, derivative: Path, steps: list[Result]) ->
     wanted = frozenset(registry.load(plan.compare.action).params.model_fields)
     given: dict[str, Any] = {}
     for result in steps:
-        given |= hand_over(result, wanted - plan.compare.params.keys())
-    compared = _try(bench, plan.compare, bench.source, {**given, "result": derivative})
+        given |= hand_over(result, wanted)
+    compared = _try(bench, plan.compare, bench.source, {**given, "result": derivative})  # what was measured wins over a default
     outcome = compared.outcome
     checks = [CheckRecord(name=c.name, source=c.source, result=c.result, ok=c.ok, why=c.why) for c in outcome.checks]
     level = outcome.level or Level.UNPROVEN

@@ -89,6 +89,16 @@ def hand_over(result: Result, wanted: frozenset[str]) -> dict[str, Any]:
     A fact that names one of the conversion's outputs becomes that file's path.
     """
     outcome: Outcome = result.outcome
-    files = {output.path for output in outcome.outputs}
+    files = _files(outcome)
     found: dict[str, Fact | Path] = {name: value for name, value in outcome.facts.items() if name in wanted}
     return {name: result.folder / value if isinstance(value, str) and value in files else value for name, value in found.items()}
+
+
+def measured(result: Result) -> dict[str, Fact]:
+    """A conversion's facts without those that only name its files."""
+    files = _files(result.outcome)
+    return {name: value for name, value in result.outcome.facts.items() if value not in files}
+
+
+def _files(outcome: Outcome) -> list[Fact]:
+    return [output.path for output in outcome.outputs]

@@ -75,7 +75,7 @@ def _result(services: Services, task: Task) -> Result:
     before = services.ledger.previous(task.job, task.path)
     if before is not None and _still_stands(before, key):
         record = before.record.model_copy(update={"unchanged": True})
-        return Result(record, before.entries, key=key, carried=True)
+        return Result(record, key=key, carried=True)
     return replace(_worked(services, task, stored, logical), key=key)
 
 

@@ -87,7 +87,7 @@ class Policy:
 
     def _near_misses(self, plan: Plan, identity: Identity, known: Mapping[str, Fact], lang: Lang) -> Iterator[tuple[str, str]]:
         words = SENTENCES[lang]
-        seen = {plan.rule}
+        seen = set(_chain(plan))
         candidates = [entry.rule for entry in self._candidates(identity) if entry.arm.sort > Sort.IDENTIFIED]
         for rule in [*candidates, *(rule for rule in self.rules if rule.family == plan.family)]:
             if rule.id in seen:
@@ -119,6 +119,12 @@ def arrange(policy: Policy, ranks: Mapping[str, int]) -> Policy:
             entries.setdefault((arm.sort, value), []).append(_Entry(place, rule, arm))
     plans = {rule.id: rule.plan() for rule in policy.rules}
     return replace(policy, _plans=plans, _entries={key: tuple(found) for key, found in entries.items()})
+
+
+def _chain(plan: Plan | None) -> Iterator[str]:
+    while plan is not None:
+        yield plan.rule
+        plan = plan.otherwise
 
 
 def _keys(identity: Identity) -> Collection[tuple[Sort, str]]:

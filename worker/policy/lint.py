@@ -94,15 +94,13 @@ def _otherwise(rules: Sequence[Rule], by_id: Mapping[str, Rule]) -> Iterator[Pro
         if rule.otherwise is None or rule.otherwise == AGAIN:
             continue
         if rule.otherwise not in by_id:
-            yield _at(
-                rule, f"'otherwise' names '{rule.otherwise}', which is no rule", suggest(rule.otherwise, [*by_id, AGAIN])
-            )
+            yield _at(rule, f"'otherwise' names '{rule.otherwise}', which is no rule", suggest(rule.otherwise, [*by_id, AGAIN]))
             continue
-        seen, current = {rule.id}, by_id[rule.otherwise]
-        while current.id not in seen and current.otherwise in by_id:
-            seen.add(current.id)
-            current = by_id[current.otherwise]
-        if current.id in seen:
+        seen, current = [rule.id], rule.otherwise
+        while current not in seen and current in by_id:
+            seen.append(current)
+            current = by_id[current].otherwise or AGAIN
+        if current in seen:
             yield _at(rule, "'otherwise' leads back to a rule that already failed", f"Use '{AGAIN}', or another rule.")
 
 

@@ -83,7 +83,10 @@ def _fact_schema(word: FactWord) -> dict[str, Any]:
     return {"anyOf": forms, "description": word.meaning}
 
 
-_FACTS_SCHEMA: dict[str, Any] = {"properties": {name: _fact_schema(word) for name, word in FACTS.items()}, "additionalProperties": False}
+_FACTS_SCHEMA: dict[str, Any] = {
+    "properties": {name: _fact_schema(word) for name, word in FACTS.items()},
+    "additionalProperties": False,
+}
 
 
 class MatchFile(_Strict):
@@ -149,9 +152,7 @@ class HeaderFile(_Strict):
         default=None, description="A shipped policy's name, or a path from this file; its rules are inherited."
     )
     remove: list[Code] = Field(default=[], description="Ids of inherited rules that do not apply.")
-    defaults: dict[str, Value] = Field(
-        default={}, description="Values that steps and targets use as $name."
-    )
+    defaults: dict[str, Value] = Field(default={}, description="Values that steps and targets use as $name.")
     groups: dict[str, Annotated[list[Puid], Field(min_length=1)]] = Field(
         default={}, description="PUID lists that rules use by name."
     )

@@ -70,7 +70,8 @@ def _validate(model: type[_Model], data: object, source: Source, where: Where, p
 
 def _explained(error: ValidationError, source: Source, where: Where) -> Iterator[Problem]:
     told: set[Where] = set()
-    for found in error.errors():
+    # Of a union's complaints the most telling is shown: a wrong form says more than a wrong type.
+    for found in sorted(error.errors(), key=lambda found: found["type"].endswith("_type")):
         at = _real((*where, *found["loc"]), source, found["type"])
         if at in told:
             continue  # one value that fits no form of a union is told once
@@ -89,28 +90,27 @@ def _real(where: Where, source: Source, kind: str) -> Where:
 
 
 def _sentence(found: ErrorDetails, where: Where) -> tuple[str, str]:
-    key, context = str(where[-1]) if where else "the file", found.get("ctx", {})
-    name = f"'{key}'" if isinstance(where[-1] if where else "", str) else f"item {int(key) + 1} of '{where[-2]}'"
+    """What is wrong with the value at *where*, and what to do about it."""
+    last = where[-1] if where else "the file"
+    name = f"'{last}'" if isinstance(last, str) else f"item {last + 1} of '{where[-2]}'"
     match found["type"]:
         case "extra_forbidden":
-            return f"there is no key '{key}' here", suggest(key, keys_at(where[:-1]))
+            return f"there is no key {name} here", suggest(str(last), keys_at(where[:-1]))
         case "missing":
-            return f"'{key}' is missing", f"Add a line '{key}: …'."
-        case "literal_error" | "enum":
-            return f"{name} cannot be {found['input']!r}", suggest(str(found["input"]), _choices(str(context.get("expected", ""))))
-        case "string_pattern_mismatch":
-            return f"{name} is {found['input']!r}, which has the wrong form", _FORMS.get(
-                str(context.get("pattern")), "Check its spelling."
-            )
+            return f"{name} is missing", f"Add a line '{last}: …'."
         case "model_type" | "dict_type" | "model_attributes_type":
-            return (
-                f"{name} is not keys and values",
-                f"Write it as keys; known: {', '.join(sorted(keys_at(where))) or 'your own names'}.",
-            )
+            return f"{name} is not keys and values", f"Write it as keys: {', '.join(sorted(keys_at(where))) or 'your own names'}."
         case "list_type":
             return f"{name} is not a list", "Write it as a list: [a, b], or one '- item' a line."
-        case _:
-            return f"{name} is {found['input']!r}: {found['msg']}", "Correct the value."
+        case kind:
+            return f"{name} cannot be {found['input']!r}", _value_remedy(kind, found)
+
+
+def _value_remedy(kind: str, found: ErrorDetails) -> str:
+    context = found.get("ctx", {})
+    if kind in {"literal_error", "enum"}:
+        return suggest(str(found["input"]), _choices(str(context.get("expected", ""))))
+    return _FORMS.get(str(context.get("pattern")), f"{found['msg']}.")
 
 
 def _choices(expected: str) -> list[str]:

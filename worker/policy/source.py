@@ -72,15 +72,23 @@ class _Reader:
         self.path = path
         self.lines: dict[Where, int] = {}
         self.problems: list[Problem] = []
+        self._open: list[Node] = []
 
     def plain(self, node: Node, where: Where) -> object:
         """Plain data of *node*, which stands at *where*."""
-        self.lines.setdefault(where, node.start_mark.line + 1)
-        if isinstance(node, MappingNode):
-            return self._mapping(node, where)
-        if isinstance(node, SequenceNode):
-            return [self.plain(item, (*where, index)) for index, item in enumerate(node.value)]
-        return _scalar(str(node.tag), str(node.value))
+        line = self.lines.setdefault(where, node.start_mark.line + 1)
+        if any(node is outer for outer in self._open):  # an alias inside its own anchor
+            self.problems.append(Problem(str(self.path), line, "the value refers to itself", "Remove the alias ('*name')."))
+            return None
+        self._open.append(node)
+        try:
+            if isinstance(node, MappingNode):
+                return self._mapping(node, where)
+            if isinstance(node, SequenceNode):
+                return [self.plain(item, (*where, index)) for index, item in enumerate(node.value)]
+            return _scalar(str(node.tag), str(node.value))
+        finally:
+            self._open.pop()
 
     def _mapping(self, node: MappingNode, where: Where) -> dict[str, object]:
         result: dict[str, object] = {}

@@ -26,7 +26,7 @@ class Dispatcher:
         self._changed = threading.Condition()
         self._stopping = False
 
-    def run(self, send: Callable[[int], None]) -> bool:
+    def run(self, send: Callable[[int], object]) -> bool:
         """Admit until nothing is left; False when it was stopped first. Returns when nothing is in flight, or ``stop`` gave up."""
         while not self._stopping:
             room = self._window - len(self._tasks)

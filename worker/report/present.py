@@ -5,6 +5,7 @@ Both languages stand in the page, each marked with ``lang``; the style sheet sho
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 
 from markupsafe import Markup, escape
@@ -16,8 +17,10 @@ from worker.report.names import one_line, shorten, shorten_path, visible
 NO_BREAK_SPACE = "\u00a0"
 NOT_MEASURED = Markup("\u2013")  # a dash
 FACT_CHARACTERS = 160
+SHORT_FACT = 14  # characters that a narrow column has room for
 LIST_ITEMS = 6
 PATH_CHARACTERS = 400  # of the folders; the file's own name is never cut
+_DIGEST = re.compile(r"[0-9a-f]{32,}")  # whether two agree is what counts; report.json has them whole
 
 
 def both(text: Text) -> Markup:
@@ -67,9 +70,8 @@ def duration(seconds: float) -> Markup:
         return both(Text(f"{shown.sv}{NO_BREAK_SPACE}s", f"{shown.en}{NO_BREAK_SPACE}s"))
     minutes, rest_s = divmod(round(seconds), 60)
     hours, rest_min = divmod(minutes, 60)
-    if hours:
-        return Markup(f"{hours} h {rest_min} min")  # noqa: S704 -- numbers
-    return Markup(f"{minutes} min {rest_s} s" if minutes else f"{rest_s}{NO_BREAK_SPACE}s")  # noqa: S704 -- numbers
+    shown_time = f"{hours} h {rest_min} min" if hours else f"{minutes} min {rest_s} s" if minutes else f"{rest_s} s"
+    return escape(shown_time.replace(" ", NO_BREAK_SPACE))
 
 
 def moment(iso: str) -> str:
@@ -90,12 +92,24 @@ def fact(value: Fact) -> Markup:
     if isinstance(value, int):
         return number(value)
     if isinstance(value, float):
-        english = f"{value:.4g}"
+        english = f"{value:.1f}" if value.is_integer() else f"{value:.4g}"
         return both(Text(english.replace(".", ","), english))
     if isinstance(value, list):
-        more = f" … +{len(value) - LIST_ITEMS}" if len(value) > LIST_ITEMS else ""
-        value = ", ".join(value[:LIST_ITEMS]) + more
-    return Markup('<span class="words">{}</span>').format(shorten(one_line(value), FACT_CHARACTERS))
+        return _words(value)
+    return _wrapped(value) if value else NOT_MEASURED
+
+
+def _words(values: list[str]) -> Markup:
+    if not values:
+        return both(Text("inga", "none"))
+    more = f" … +{len(values) - LIST_ITEMS}" if len(values) > LIST_ITEMS else ""
+    return _wrapped(", ".join(values[:LIST_ITEMS]) + more)
+
+
+def _wrapped(text: str) -> Markup:
+    """Return *text* so that it wraps where it is long, and stays on its line where it is short."""
+    shown = shorten(one_line(_DIGEST.sub(lambda digest: digest[0][:12] + "…", text)), FACT_CHARACTERS)
+    return escape(shown) if len(shown) <= SHORT_FACT else Markup('<span class="words">{}</span>').format(shown)
 
 
 def file_name(path: str) -> Markup:

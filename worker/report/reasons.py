@@ -77,7 +77,10 @@ REASONS: Mapping[str, Reason] = {
     ),
     "damaged": Reason(
         Text("Skadad", "Damaged"),
-        Text("Formatets egen läsare kommer inte till filens slut.", "The format's own reader cannot reach the end of the file."),
+        Text(
+            "Filen kan inte läsas till slutet, eller har fel där innehåll skulle gå förlorat.",
+            "The file cannot be read to its end, or has faults where content would be lost.",
+        ),
         _ask("en hel kopia. Jämför storlek och kontrollsumma.", "an intact copy. Compare size and checksum."),
     ),
     "empty": Reason(
@@ -122,7 +125,7 @@ REASONS: Mapping[str, Reason] = {
     ),
     "not-valid": Reason(
         Text("Valideringen räckte inte", "The validation fell short"),
-        Text("Inget försök gav en fil som valideraren godkänner.", "No attempt gave a file that the validator accepts."),
+        Text("Inget försök godtogs; minst ett föll på valideringen.", "No attempt was accepted; at least one failed validation."),
         Text(
             "Läs valideringens skäl nedan. Originalet kan bevaras som det är, eller rättas av producenten.",
             "Read the validator's reasons below. The original can be preserved as it is, or corrected by the producer.",
@@ -246,6 +249,58 @@ REASONS: Mapping[str, Reason] = {
         Text("Avvisad av verktyget", "Refused by the tool"),
         Text("Verktyget tittade på filen och avstod.", "The tool looked at the file and declined."),
         _USUAL_REMEDY[Status.REVIEW],
+    ),
+    "signed-copy": Reason(
+        Text("Osignerad kopia", "Unsigned copy"),
+        Text(
+            "Originalet är signerat. Underskriften finns bara kvar i originalet.",
+            "The original is signed. The signature remains in the original only.",
+        ),
+        Text("Kontrollera underskriften nu och dokumentera resultatet.", "Check the signature now and record the result."),
+    ),
+    "container": Reason(
+        Text("Packat arkiv", "Compressed archive"),
+        Text("Filen innehåller andra filer. De har inte packats upp.", "The file holds other files. They were not unpacked."),
+        Text("Avgör om innehållet ska packas upp och levereras för sig.", "Decide whether to unpack and submit what is inside."),
+    ),
+    "executable": Reason(
+        Text("Programfil", "Program"),
+        Text("Filen är ett körbart program. Den har inte körts.", "The file is a program. It was not run."),
+        Text("Avgör om den är en handling som ska bevaras.", "Decide whether it is a record to preserve."),
+    ),
+    "lock-file": Reason(
+        Text("Låsfil", "Lock file"),
+        Text("Ett kontorsprogram lämnade filen efter sig.", "An office program left the file behind."),
+        Text(
+            "Avgör om den får gallras. Det kräver ett gallringsbeslut.",
+            "Decide whether it may be disposed of; that needs a decision.",
+        ),
+    ),
+    "system-file": Reason(
+        Text("Systemfil", "System file"),
+        Text("Operativsystemet skapade filen för sitt eget bruk.", "The operating system made the file for its own use."),
+        Text(
+            "Avgör om den får gallras. Det kräver ett gallringsbeslut.",
+            "Decide whether it may be disposed of; that needs a decision.",
+        ),
+    ),
+    "unsupported-picture": Reason(
+        Text("Bildformatet kan inte läsas", "Picture cannot be read"),
+        Text("Bilden har en form som avkodaren inte känner.", "The picture has a form that the decoder does not know."),
+        Text("Öppna bilden i programmet som skapade den, och avgör.", "Open it in the program that made it, and decide."),
+    ),
+    "depth-unsupported": Reason(
+        Text("Bitdjupet kan inte bevaras", "Bit depth cannot be kept"),
+        Text("En omvandling skulle minska färgdjupet.", "A conversion would reduce the colour depth."),
+        Text(
+            "Omvandla bilden med ett annat program, eller bevara den som den är.",
+            "Convert it with another program, or keep it as it is.",
+        ),
+    ),
+    "bug": Reason(
+        Text("Fel i programmet", "Fault in the program"),
+        Text("Programmet gjorde något oväntat när det behandlade filen.", "The program did something unexpected with this file."),
+        Text("Rapportera felet till driften, med jobbets nummer.", "Report the fault to operations, with the job's number."),
     ),
     "error": Reason(
         Text("Oväntat fel", "Unexpected fault"),

@@ -86,7 +86,7 @@ def doubt(record: FileRecord) -> int:
     tried_more = any(attempt.outcome != "accepted" for attempt in record.attempts)
     if fell_short or levels & {Level.DIFFERENT, Level.UNPROVEN} or not levels:
         return 0
-    if any(picture.difference for picture in record.evidence):
+    if record.reason != "ok" or any(picture.difference for picture in record.evidence):  # macros, an unsigned copy of a signed one
         return 1
     return (2 if Level.EQUIVALENT in levels else 4) + (not tried_more)
 

@@ -123,8 +123,6 @@ class Summary:
         yield ""
         yield f"Report:  {visible(str(report_folder / 'report.html'))}"
         yield f"Check:   bevara verify {visible(shlex.quote(header.archive))}"
-        if header.interrupted:
-            yield "Resume:  run the same command again; what is done is not done twice."
 
     def _reason_lines(self, status: Status, code: str) -> Iterable[str]:
         why = reason(code, status)

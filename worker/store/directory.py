@@ -38,7 +38,9 @@ class DirectoryStore:
         own = {name.split("/")[0] for name in ROOT_FILES}
         if strange := sorted(present - own - {f"{name}.new" for name in own}):
             raise NotOursError(
-                f"holds {strange[0]!r} but is no OCFL storage root", str(root), "Name an empty folder, or an archive made by bevara."
+                f"holds {strange[0]!r} but is no OCFL storage root",
+                str(root),
+                "Name an empty folder, or an archive made by bevara.",
             )
         for name, data in reversed(ROOT_FILES.items()):  # the namaste last: it says that the rest is there
             durable.make_folders((root / name).parent)
@@ -82,8 +84,11 @@ class DirectoryStore:
         return done
 
     def _drop_empty_parents(self, folder: Path) -> None:
-        while folder != self.root and folder.is_dir() and not any(folder.iterdir()):
-            folder.rmdir()
+        while folder != self.root:
+            if folder.is_dir():
+                if any(folder.iterdir()):
+                    return
+                folder.rmdir()
             folder = folder.parent
 
     def objects(self) -> Iterator[str]:
@@ -128,7 +133,7 @@ class DirectoryStore:
             draft.index.load(inventory.rows(stream), f"v{draft.version - 1}")
 
     def commit(self, draft: Draft, state: Iterable[StateEntry], note: VersionNote) -> int:
-        mine = cast(DirectoryDraft, draft)
+        mine = cast("DirectoryDraft", draft)
         mine.index.set_state((entry.logical_path, entry.sha512) for entry in state)
         if lost := mine.index.missing():
             raise StoreError(
@@ -137,7 +142,9 @@ class DirectoryStore:
                 "The scratch folder was probably emptied. Run `bevara ledger rebuild`, then the job again.",
             )
         if both := mine.index.conflict():
-            raise StoreError("is both a file and a folder in the new version", both, "This is a fault in naming derivatives: report it.")
+            raise StoreError(
+                "is both a file and a folder in the new version", both, "This is a fault in naming derivatives: report it."
+            )
         mine.drop_unnamed()
         self._write_version(mine, note)
         mine.close()
@@ -146,7 +153,7 @@ class DirectoryStore:
         return mine.version
 
     def discard(self, draft: Draft) -> None:
-        mine = cast(DirectoryDraft, draft)
+        mine = cast("DirectoryDraft", draft)
         mine.close()
         durable.remove_tree(mine.folder, self._trash)
 
@@ -159,7 +166,13 @@ class DirectoryStore:
         index = draft.index
         try:
             text = inventory.write(
-                draft.object_id, draft.version, fixity=index.fixity(), manifest=index.manifest(), state=index.state(), note=note, before=before
+                draft.object_id,
+                draft.version,
+                fixity=index.fixity(),
+                manifest=index.manifest(),
+                state=index.state(),
+                note=note,
+                before=before,
             )
             durable.write_file(version / INVENTORY, _hashed(_blocks(text), digest))
         finally:
@@ -188,7 +201,9 @@ class DirectoryStore:
             newest = inventory.head(stream)[1]
             wanted = newest if version is None else version
             if not 1 <= wanted <= newest:
-                raise NotInStoreError(f"has no version {wanted}; its newest is {newest}", object_id, "Ask for a version that exists.")
+                raise NotInStoreError(
+                    f"has no version {wanted}; its newest is {newest}", object_id, "Ask for a version that exists."
+                )
             yield from inventory.state(stream, wanted)
 
     def contents(self, object_id: str) -> Iterator[Content]:

@@ -106,7 +106,9 @@ class DirectoryDraft:
         if back != found.sha256:
             (self.content / name).unlink()
             raise NotDurableError(
-                f"the disk gave back SHA-256 {back} for bytes written with {found.sha256}", name, "Check the disk and the memory of this machine."
+                f"the disk gave back SHA-256 {back} for bytes written with {found.sha256}",
+                name,
+                "Check the disk and the memory of this machine.",
             )
         with self._lock:  # two threads with the same bytes: the first is kept
             if held := self.index.find(found.sha512):

@@ -89,7 +89,9 @@ class Index:
 
     def fixity(self) -> Iterator[tuple[str, str]]:
         """(SHA-256, content path) in digest order."""
-        return self._pages("SELECT sha256, path FROM content WHERE sha256 IS NOT NULL AND (sha256, path) > (?, ?) ORDER BY 1, 2 LIMIT ?")
+        return self._pages(
+            "SELECT sha256, path FROM content WHERE sha256 IS NOT NULL AND (sha256, path) > (?, ?) ORDER BY 1, 2 LIMIT ?"
+        )
 
     def manifest(self) -> Iterator[tuple[str, str]]:
         """(SHA-512, content path) in digest order."""
@@ -104,7 +106,9 @@ class Index:
         last = ""
         while True:
             with self._lock:
-                page = self._db.execute("SELECT path, sha512, sha256, new FROM content WHERE path > ? ORDER BY 1 LIMIT ?", (last, _BATCH)).fetchall()
+                page = self._db.execute(
+                    "SELECT path, sha512, sha256, new FROM content WHERE path > ? ORDER BY 1 LIMIT ?", (last, _BATCH)
+                ).fetchall()
             for path, sha512, sha256, new in page:
                 yield Held(path, sha512, sha256, bool(new))
             if len(page) < _BATCH:

@@ -37,7 +37,13 @@ def _dump(value: object) -> bytes:
 
 
 def _header(object_id: str, head: int) -> bytes:
-    fields = {"id": object_id, "type": INVENTORY_TYPE, "digestAlgorithm": "sha512", "head": f"v{head}", "contentDirectory": "content"}
+    fields = {
+        "id": object_id,
+        "type": INVENTORY_TYPE,
+        "digestAlgorithm": "sha512",
+        "head": f"v{head}",
+        "contentDirectory": "content",
+    }
     return _dump(fields)[:-1] + b",\n"
 
 
@@ -131,7 +137,9 @@ def head(stream: BinaryIO) -> tuple[str, int]:
         data = json.loads(first.rstrip(b",\n") + b"}") if _is_ours(first, second) else _load(stream)
         return str(data["id"]), int(str(data["head"]).removeprefix("v"))
     except (ValueError, KeyError) as broken:
-        raise StoreDamagedError(f"has no readable head: {broken!r}", "inventory.json", "Run `bevara verify` on the archive.") from broken
+        raise StoreDamagedError(
+            f"has no readable head: {broken!r}", "inventory.json", "Run `bevara verify` on the archive."
+        ) from broken
 
 
 def rows(stream: BinaryIO) -> Iterator[Row]:

@@ -27,15 +27,15 @@ def facts(stream: BinaryIO, size: int) -> dict[str, Fact]:
     Raises:
         BrokenHeaderError: No end record, or the directory is not where it says.
     """
-    count, length, start = _directory(stream, size)
+    count, start = _directory(stream, size)
     stream.seek(start)
     members = unpacked = 0
     encrypted = False
     while members < min(count, _MAX_MEMBERS):
         entry = stream.read(_ENTRY.size)
         if len(entry) < _ENTRY.size or not entry.startswith(b"PK\x01\x02"):
-            if entry.startswith(b"PK\x06\x08") or (members == 0 and length):
-                return {"encrypted": True}  # APPNOTE 7.3: the directory itself is encrypted or compressed
+            if entry.startswith(b"PK\x06\x08"):
+                return {"encrypted": True}  # APPNOTE 7.3.3: an archive decryption header stands before an encrypted directory
             raise BrokenHeaderError(f"the central directory breaks off after {members} of {count} members")
         values = _ENTRY.unpack(entry)
         flags, entry_size, tail = values[3], values[9], values[10] + values[11] + values[12]
@@ -46,8 +46,8 @@ def facts(stream: BinaryIO, size: int) -> dict[str, Fact]:
     return {"encrypted": encrypted, "members": count, "unpacked_bytes": unpacked}
 
 
-def _directory(stream: BinaryIO, size: int) -> tuple[int, int, int]:
-    """Count, length and offset of the central directory; bytes before the archive (self-extractors) shift the offset."""
+def _directory(stream: BinaryIO, size: int) -> tuple[int, int]:
+    """Count and offset of the central directory; bytes before the archive (self-extractors) shift the offset."""
     reach = min(size, _END.size + _MAX_COMMENT)
     stream.seek(size - reach)
     tail = stream.read(reach)
@@ -63,7 +63,7 @@ def _directory(stream: BinaryIO, size: int) -> tuple[int, int, int]:
     start = end - length
     if start < 0 or offset > start:
         raise BrokenHeaderError("the central directory does not fit in the file: bytes are missing")
-    return count, length, start
+    return count, start
 
 
 def _directory_64(stream: BinaryIO, end: int, short: tuple[int, int, int]) -> tuple[int, int, int, int]:
