@@ -19,7 +19,6 @@ from actions.tools import ocrmypdf
 RESULT, SIDECAR, UNLOCKED, SCRATCH = "out.pdf", "out.ocr.txt", "unlocked.pdf", "ocr-scratch"
 SURE_BELOW = 60  # per cent; Tesseract's words under it are mostly wrong
 NOTED = 5
-NO_TEXT = "\f\n\r\t "
 
 
 class OcrParams(Params):
@@ -40,12 +39,12 @@ def run(source: Path, workdir: Path, params: OcrParams) -> Outcome:
         ToolTimeoutError: Out of time.
     """
     readable, pages, notes = _readable(source, workdir)
-    result, sidecar = workdir / RESULT, workdir / SIDECAR
+    result = workdir / RESULT
     timeout_s = SPEC.time_limit_s + SPEC.time_per_page_s * pages
-    found = ocrmypdf.recognise(readable, result, sidecar, workdir / SCRATCH, params.languages, timeout_s=timeout_s)
+    found = ocrmypdf.recognise(readable, result, workdir / SIDECAR, workdir / SCRATCH, params.languages, timeout_s=timeout_s)
     images = _unchanged_images(readable, result, source.name)
     outputs = [Output(RESULT, Role.PRESERVATION, ".pdf")]
-    if sidecar.exists() and sidecar.read_text("utf-8", "replace").strip(NO_TEXT):
+    if found.confidences:  # otherwise the sidecar only says which pages were skipped
         outputs.append(Output(SIDECAR, Role.METADATA, ".ocr.txt"))
     (workdir / UNLOCKED).unlink(missing_ok=True)
     return Outcome(

@@ -69,18 +69,19 @@ def run(source: Path, workdir: Path, params: PdfRedrawParams) -> Outcome:
         tool=ghostscript.version(),
         outputs=(Output(RESULT, Role.PRESERVATION, ".pdf"), *extras),
         notes=tuple(note for note in notes if note),
-        facts={"pages": pages, "content_unchanged": False, "fonts_left": left},
+        facts={"pages": pages, "content_unchanged": False, "fonts_left": left, "extracted_attachments": len(taken)},
     )
 
 
 def _draw(pdf: Pdf, scratch: Path, params: PdfRedrawParams, pages: int, source: Path) -> tuple[str, ...]:
     """Have Ghostscript draw a copy that qpdf has put in order, without the metadata that Ghostscript trips over."""
     copy = scratch / "copy.pdf"
-    pdf.save(copy)
+    pdf.save(copy)  # a second step, because deleting from *pdf* would lose what is restored later
     with opening.open_pdf(copy) as plain:
-        for holder, key in ((plain.trailer, "/Info"), (plain.Root, "/Metadata")):
-            if key in holder:
-                del holder[key]
+        # Ghostscript 10.0.0 stops at a title that it cannot put into XMP, and without any Info loses all bookmarks.
+        plain.trailer["/Info"] = plain.make_indirect(Dictionary(Producer=String("bevara")))
+        if "/Metadata" in plain.Root:
+            del plain.Root["/Metadata"]
         plain.save(scratch / "plain.pdf")
     timeout_s = TIME_LIMIT_S + TIME_PER_MB_S * source.stat().st_size / 1_000_000 + TIME_PER_PAGE_S * pages
     part = int(params.flavour[0])

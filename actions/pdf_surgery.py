@@ -53,7 +53,13 @@ def run(source: Path, workdir: Path, params: PdfSurgeryParams) -> Outcome:
         tool=tool(),
         outputs=(Output(RESULT, Role.PRESERVATION, ".pdf"), *extras),
         notes=(*repairs.notes(), *unmatched),
-        facts={"pages": pages, "content_unchanged": before == after, "content_sha256": after, "fonts_left": left},
+        facts={
+            "pages": pages,
+            "content_unchanged": before == after,
+            "content_sha256": after,
+            "fonts_left": left,
+            "extracted_attachments": len(extras),
+        },
     )
 
 

@@ -16,6 +16,7 @@ _HEAD_BYTES = 1024
 _OLE2 = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _ZIP = (b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08")
 _OFFICE_MEMBERS = (b"[Content_Types].xml", b"mimetypeapplication/vnd.oasis", b"mimetypeapplication/vnd.sun.xml")
+_OFFICE_ZIP_EXTENSIONS = (".doc", ".dot", ".xls", ".xlt", ".ppt", ".pps", ".pot", ".od", ".ot", ".sx", ".st")
 _PACKED = (b"7z\xbc\xaf\x27\x1c", b"Rar!\x1a\x07", b"\x1f\x8b", b"BZh", b"\xfd7zXZ\0")
 _PICTURES = (
     b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF87a", b"GIF89a", b"BM", b"8BPS", b"II*\0", b"MM\0*", b"II+\0", b"MM\0+",
@@ -69,7 +70,8 @@ def family_of(source: Path, params: ProbeParams) -> str | None:
     if head.startswith((_OLE2, b"{\\rtf")):
         return "office"
     if head.startswith(_ZIP):
-        return "office" if _is_office_zip(source, head, mime) else "container"
+        by_name = extension.startswith(_OFFICE_ZIP_EXTENSIONS)
+        return "office" if by_name or _is_office_zip(source, head, mime) else "container"
     if head.startswith(_PACKED) or head[257:262] == b"ustar":
         return "container"
     if _is_picture(head, mime, extension):

@@ -31,7 +31,9 @@ def html(title: str, *, pages: int = 2) -> str:
     for page in range(pages):
         breaks = ' style="page-break-before: always"' if page else ""
         body = "".join(f"<p>{text}</p>" for text in PARAGRAPHS)
-        parts.append(f"<h1{breaks}>{title}, del {page + 1}</h1>{body}<table border=1>{rows}</table><ul><li>Å</li><li>Ä</li><li>Ö</li></ul>")
+        parts.append(
+            f"<h1{breaks}>{title}, del {page + 1}</h1>{body}<table border=1>{rows}</table><ul><li>Å</li><li>Ä</li><li>Ö</li></ul>"
+        )
     return f'<html><head><meta charset="utf-8"><title>{title}</title></head><body>{"".join(parts)}</body></html>'
 
 
@@ -69,7 +71,15 @@ def slides(title: str, count: int = 3) -> str:
 def convert(sources: list[Path], target: Path, form: str) -> None:
     """Let a cold LibreOffice of its own make *form* of each source, as another program would have written it."""
     with tempfile.TemporaryDirectory(prefix="samples.") as profile:
-        command = ["soffice", f"-env:UserInstallation=file://{profile}", "--headless", "--convert-to", form, "--outdir", str(target)]
+        command = [
+            "soffice",
+            f"-env:UserInstallation=file://{profile}",
+            "--headless",
+            "--convert-to",
+            form,
+            "--outdir",
+            str(target),
+        ]
         subprocess.run([*command, *map(str, sources)], check=True, capture_output=True, timeout=180)
 
 

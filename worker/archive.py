@@ -61,7 +61,7 @@ class Archive:
             return
         if self.folder.exists() and not self.folder.is_dir():
             raise NotOursError("is not a folder", str(self.folder), "Name a new or empty folder.")
-        strange = sorted(set(os.listdir(self.folder)) - {f"{MARKER[0]}.new"}) if self.folder.is_dir() else []
+        strange = sorted({entry.name for entry in self.folder.iterdir()} - {f"{MARKER[0]}.new"}) if self.folder.is_dir() else []
         if strange:
             raise NotOursError(f"holds {strange[0]!r} but no archive of ours", str(self.folder), "Name a new or empty folder.")
         durable.make_folders(self.folder.absolute())

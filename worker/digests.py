@@ -89,7 +89,7 @@ def _reader(source: Source) -> _ReadInto:
     if isinstance(source, int):
         fd = source
         return lambda buffer: os.readv(fd, [buffer])
-    read_into = source.readinto  # type: ignore[attr-defined] -- BinaryIO lacks it in typeshed; every real stream has it
+    read_into = source.readinto  # type: ignore[attr-defined]  # BinaryIO lacks it in typeshed; every real stream has it
     return lambda buffer: read_into(buffer) or 0
 
 

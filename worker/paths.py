@@ -8,6 +8,7 @@ of the record. Where files end up on disk is the store's matter, not decided her
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 
 _UNCARRIED = "[\x00-\x1f\x7f-\x9f\ufffe\uffff\ud800-\udfff]"
 """Controls (C0, DEL, C1), two non-characters, and what ``surrogateescape`` makes of bytes that are not UTF-8.
@@ -34,7 +35,7 @@ def archival_path(raw: bytes) -> str:
         return text
     parts = text.split("/")
     out = [_component(parts[0])]
-    for before, part in zip(parts, parts[1:], strict=False):
+    for before, part in pairwise(parts):
         # A slash beside nothing would make an empty component: it is kept as an escaped byte instead.
         out.append("/" if before and part else "%2F")
         out.append(_component(part))

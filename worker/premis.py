@@ -13,7 +13,10 @@ from xml.sax.saxutils import escape
 
 from worker.ledger.events import EVENT_TYPE_BASE, carried
 
-_HEAD = '<?xml version="1.0" encoding="UTF-8"?>\n<premis xmlns="http://www.loc.gov/premis/v3" xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" version="3.0">\n'
+_HEAD = (
+    '<?xml version="1.0" encoding="UTF-8"?>\n<premis xmlns="http://www.loc.gov/premis/v3"'
+    ' xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" version="3.0">\n'
+)
 _VOCABULARY = "http://id.loc.gov/vocabulary/preservation/"
 _OUTCOME = {"success": "suc", "fail": "fai", "warning": None}
 _REPRESENTATIONS = ("original", "preservation", "access", "metadata")
@@ -90,7 +93,8 @@ def _term(element: str, vocabulary: str, code: str | None, word: str) -> str:
 
 
 def _identifier(prefix: str, kind: str, value: str) -> str:
-    return f"<{prefix}Identifier><{prefix}IdentifierType>{kind}</{prefix}IdentifierType><{prefix}IdentifierValue>{_esc(value)}</{prefix}IdentifierValue></{prefix}Identifier>"
+    name = f"{prefix}Identifier"
+    return f"<{name}><{name}Type>{kind}</{name}Type><{name}Value>{_esc(value)}</{name}Value></{name}>"
 
 
 def _file_id(whose: Whose, path: str) -> str:
@@ -158,9 +162,9 @@ def _file(whose: Whose, one: FileFacts) -> str:
 
 
 def _linked(whose: Whose, path: str | None, role: str) -> str:
-    value = whose.object_id if path is None else _file_id(whose, path)
+    kind, value = ("OCFL", whose.object_id) if path is None else ("bevara", _file_id(whose, path))
     return (
-        f"<linkingObjectIdentifier><linkingObjectIdentifierType>{'OCFL' if path is None else 'bevara'}</linkingObjectIdentifierType>"
+        f"<linkingObjectIdentifier><linkingObjectIdentifierType>{kind}</linkingObjectIdentifierType>"
         f"<linkingObjectIdentifierValue>{_esc(value)}</linkingObjectIdentifierValue>"
         + _term("linkingObjectRole", "eventRelatedObjectRole", role[:3], role)
         + "</linkingObjectIdentifier>"

@@ -5,7 +5,6 @@ Needs no database (promise P8). Composes the checks of ``worker.fixity``; each o
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -29,7 +28,7 @@ def verify(archive: Path) -> Iterator[Finding]:
     if not root.is_dir():
         yield Finding("missing", "store", "the archive has no store", RESTORE)
         return
-    for name in sorted(set(os.listdir(archive)) - _KNOWN):
+    for name in sorted({entry.name for entry in archive.iterdir()} - _KNOWN):
         what = "lies in the archive's folder, but is not part of the archive"
         yield Finding("stranger", name, what, "Nothing, if you put it there.", Severity.WARNING)
     yield from check_root(root)

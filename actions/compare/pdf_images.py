@@ -55,7 +55,7 @@ def _within(item: Object) -> Iterator[Object]:
 
 
 def _entries(value: Object | None) -> list[Object]:
-    return [item for item in value if isinstance(item, Dictionary)] if isinstance(value, pikepdf.Array) else []  # type: ignore[attr-defined]
+    return [item for item in value if isinstance(item, Dictionary)] if isinstance(value, pikepdf.Array) else []
 
 
 def _digest(image: Stream) -> str:

@@ -29,6 +29,7 @@ _DASHES = str.maketrans({"\u2010": "-", "\u2011": "-", "\u2212": "-", "\u00ad": 
 # Numbers keep sign and separators (-1 ≠ 1; 1,5 ≠ 15); then words; then the signs that change an amount's meaning.
 _TOKEN = re.compile(r"(?<![\w)\]-])-?\d+(?:[.,]\d+)+(?!\w)|(?<![\w)\]-])-\d+(?!\w)|\w+|[%‰§$€£¥¢]")
 _DIGITS = re.compile(r"\d")
+_NUMERIC = re.compile(r"[\d.,-]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,11 +97,12 @@ def numbers_kept(source_tokens: Sequence[str], result_tokens: Sequence[str]) -> 
     source, result = (Counter(token for token in side if _DIGITS.search(token)) for side in (source_tokens, result_tokens))
     if source <= result:
         return True
-    return _digit_stream(source_tokens) == _digit_stream(result_tokens)
+    return _number_stream(source_tokens) == _number_stream(result_tokens)
 
 
-def _digit_stream(tokens: Sequence[str]) -> str:
-    return "".join(_DIGITS.findall(" ".join(tokens)))
+def _number_stream(tokens: Sequence[str]) -> str:
+    """Digits with their signs and separators, without what stands between numbers."""
+    return "".join(_NUMERIC.findall(" ".join(tokens)))
 
 
 def _lacking(tokens: Sequence[str], lost: Counter[str], other: Sequence[str], *, glued: bool) -> list[str]:

@@ -54,7 +54,7 @@ _KINDS = {
     "application/rtf": "rtf", "text/rtf": "rtf", "application/zip": "zip", "application/gzip": "gzip",
     "application/x-7z-compressed": "7z", "application/vnd.rar": "rar", "application/x-rar": "rar", "application/x-bzip2": "bzip2",
     "audio/mpeg": "mpeg audio", "audio/flac": "flac", "audio/ogg": "ogg", "audio/x-wav": "wav", "audio/vnd.wave": "wav",
-    "message/rfc822": "mail", "application/postscript": "postscript", "application/epub+zip": "epub",
+    "message/rfc822": "mail", "application/epub+zip": "epub",
     "application/msword": "ole", "application/vnd.ms-excel": "ole", "application/vnd.ms-powerpoint": "ole",
 }  # fmt: skip
 
@@ -74,7 +74,8 @@ class Verdict:
 
 def judge(first: Heard, sniffed: Sniffed | None, others: tuple[Heard, ...]) -> Verdict:  # noqa: PLR0911 -- a ladder
     """The strongest evidence wins; siegfried stands before the others where evidence is equal."""
-    clash = _clash((first, *((sniffed.heard,) if sniffed else ()), *others))
+    own = (sniffed.heard,) if sniffed and first.evidence is not Evidence.BYTES else ()  # a fallback does not contest a signature
+    clash = _clash((first, *own, *others))
     if first.evidence >= Evidence.TEXT:
         return _from(first, clash)
     if sniffed is None:

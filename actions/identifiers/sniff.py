@@ -24,6 +24,7 @@ _XML_LIMIT_BYTES = 16 * 1024
 _PDF = re.compile(rb"%PDF-(\d\.\d)")
 _PDF_PUIDS = {f"1.{minor}": f"fmt/{14 + minor}" for minor in range(7)} | {"1.7": "fmt/276", "2.0": "fmt/1129"}
 _FIELD = re.compile(rb"^([A-Za-z][A-Za-z0-9-]*):[ \t]?(.*)$")
+_NOT_WEIGHED = Encoding(None, Confidence.UNCERTAIN, "not weighed: the bytes have a structure")
 _MAIL_FIELDS = frozenset(
     (b"from", b"to", b"subject", b"date", b"message-id", b"received", b"return-path", b"mime-version", b"dkim-signature")
 )
@@ -49,11 +50,13 @@ def ask(source: Path) -> Sniffed:
         size = stream.seek(0, 2)
         stream.seek(max(0, size - TAIL_BYTES))
         tail = stream.read(TAIL_BYTES)
-    encoding = name_encoding(source, limit_bytes=HEAD_BYTES)
     heard = _pdf(head) or _signature(head, tail)
-    if heard is None and not encoding.binary:
+    if heard is None and b"\0" not in head:
         heard = _mail(head) or _xml(head)
-    return Sniffed(heard or Heard(Voice(NAME, None, None, _describe(encoding))), encoding)
+    if heard:
+        return Sniffed(heard, _NOT_WEIGHED)
+    encoding = name_encoding(source, limit_bytes=HEAD_BYTES)
+    return Sniffed(Heard(Voice(NAME, None, None, _describe(encoding))), encoding)
 
 
 def _describe(encoding: Encoding) -> str:

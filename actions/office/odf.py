@@ -31,8 +31,7 @@ COMPUTED = frozenset(
      "variable-get", "variable-set", "variable-input", "user-field-get", "database-display", "conditional-text",
      "page-variable-get", "page-variable-set", "measure", "table-formula", "object-count"}
 )  # fmt: skip
-# Fields of presentations, replaced on each page by the text of a declaration.
-DECLARED = frozenset({"header", "footer", "date-time"})
+NOT_ON_SLIDES = frozenset({"notes", "header", "header-left", "header-first", "footer", "footer-left", "footer-first"})
 SPACES_MAX = 1000  # text:c is a number that a hostile file can set to a billion
 PARAGRAPHS = frozenset({"p", "h"})
 
@@ -220,6 +219,7 @@ def _tracked(package: Package, body: Element, gathering: Gathering, hidden: froz
 def _masters(package: Package, parts: tuple[Element, Element], gathering: Gathering, hidden: frozenset[str]) -> None:
     """Headers and footers of the page styles in use; what a slide's master draws behind it."""
     root, styles = parts
+    left_out = {"notes"} if gathering.slides is None else NOT_ON_SLIDES
     named = [*root.iter("{*}page"), *root.iter("{*}style"), *styles.iter("{*}style")]
     used = {attribute(element, "master-page-name") for element in named}
     pages = list(styles.iterfind("{*}master-styles/{*}master-page"))
@@ -230,6 +230,6 @@ def _masters(package: Package, parts: tuple[Element, Element], gathering: Gather
         if attribute(page, "name") in used:
             walk = _Walk(package, gathering, gathering.headers, hidden, is_pattern=True)
             for child in page:
-                if local(child) != "notes" and attribute(child, "display") != "false":
+                if local(child) not in left_out and attribute(child, "display") != "false":
                     _visit(child, walk)
             gathering.headers.extend(walk.later)

@@ -24,7 +24,7 @@ HEADERS_FOOTERS, COMMENT, USER_EDIT, PERSIST_DIRECTORY = 4057, 12000, 4085, 6002
 OLE_EMBED = 4044
 SHAPE, TEXT_BOX, CLIENT_DATA = 0xF004, 0xF00D, 0xF011
 PLACEHOLDER = 3011
-NOTES_BODY_PLACEHOLDERS = frozenset({6, 12})  # PlaceholderEnum: notes body, on a master and on a page
+NOTES_FURNITURE = frozenset({5, 7, 8, 9, 10, 11})  # PlaceholderEnum: slide image, date, number, footer, header
 ENCRYPTED_TOKEN = 0xF3D1C4DF
 HIDDEN_SLIDE = 0x04
 EDITS_MAX = 10_000
@@ -137,11 +137,11 @@ def _sheet(sheet: Record, which: int, outline: list[str], deck: _Deck) -> None:
 
 
 def _shape(shape: Record, which: int, outline: list[str], lines: list[str], deck: _Deck) -> None:
-    """A shape's text and picture; a master's placeholder is a pattern, and of notes only their body counts."""
+    """A shape's text and picture; a master's placeholder is a pattern, and a note has its page's furniture beside it."""
     parts = list(children(shape.data))
     placeholder = next((one.data[4] for part in parts if part.kind == CLIENT_DATA for one in children(part.data)
                         if one.kind == PLACEHOLDER and len(one.data) >= 5), 0)  # fmt: skip
-    if (which == 1 and placeholder) or (which == 2 and placeholder not in NOTES_BODY_PLACEHOLDERS):
+    if (which == 1 and placeholder) or (which == 2 and placeholder in NOTES_FURNITURE):
         return
     for part in parts:
         if part.kind == TEXT_BOX:

@@ -23,6 +23,8 @@ def probe(source: Path) -> dict[str, Fact]:
     size = source.stat().st_size
     with source.open("rb") as stream:
         reader = _reader(stream.read(512))
+        if reader is None and zip64.has_end(stream, size):
+            reader = zip64.facts  # the last part of several, or a self-extractor
         if reader is None:
             return {}
         stream.seek(0)

@@ -76,7 +76,8 @@ def name_encoding(source: Path, *, limit_bytes: int | None = None) -> Encoding:
 
     Args:
         source: Read once, in chunks.
-        limit_bytes: Look at no more than so many bytes from the start; the answer then holds for these only.
+        limit_bytes: Look at no more than so many bytes from the start; the answer then holds for these only, and
+            charset-normalizer (0.1 s) is not asked.
     """
     with source.open("rb") as stream:
         head = stream.read(min(HEAD_BYTES, limit_bytes or HEAD_BYTES))
@@ -168,7 +169,7 @@ def _weigh(seen: _Scan, *, cut: bool) -> Encoding:
     sample = bytes(seen.sample or b"")
     if _mostly_utf8(sample):
         return Encoding("utf-8", Confidence.UNCERTAIN, f"UTF-8 with stray bytes: {seen.utf8_error}")
-    guess = legacy.weigh(sample)
+    guess = legacy.weigh(sample, ask_twice=not cut)
     if guess is None:
         return Encoding(None, Confidence.UNCERTAIN, "not UTF-8, and no eight-bit encoding gives plausible words")
     confidence = Confidence.LIKELY if guess.clear else Confidence.UNCERTAIN

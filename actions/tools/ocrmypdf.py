@@ -32,6 +32,10 @@ PAGE_LIMIT_S = 150  # then Tesseract leaves a page without text; the caller sees
 
 _WORD = re.compile(r"<span class=['\"]ocrx_word['\"][^>]*?x_wconf (\d+)[^>]*>(.*?)</span>", re.DOTALL)
 _TAG = re.compile(r"<[^>]+>")
+_CHATTER = re.compile(
+    r"\d+ skipping all processing|Parsing \d+ pages|Postprocessing|Image optimization ratio|Total file size ratio"
+    r"|.*emporary (work )?f|The input's creation date has no time zone|This PDF contains structural markup"
+)
 _PAGE = re.compile(r"^(\d{6})_ocr_hocr\.hocr$")
 
 
@@ -175,7 +179,6 @@ def _read_words(scratch: Path, stderr: str) -> Recognised:
             confidences += found
             if not found:
                 silent.append(int(named[1]))
-    warnings = tuple(
-        line.strip() for line in stderr.splitlines() if line.strip() and str(scratch) not in line and "emporary" not in line
-    )
+    lines = [line.strip() for line in stderr.splitlines()]
+    warnings = tuple(line for line in lines if line and str(scratch) not in line and not _CHATTER.match(line))
     return Recognised(tuple(pages), tuple(silent), tuple(confidences), warnings)

@@ -6,6 +6,7 @@ import base64
 import io
 import os
 import shutil
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -29,22 +30,26 @@ NAMESPACES = " ".join(
     }.items()
 )
 STYLES = """<office:styles><style:style style:name="Standard" style:family="paragraph"/></office:styles>
-<office:automatic-styles><style:style style:name="Hidden" style:family="text"><style:text-properties text:display="none"/></style:style>
+<office:automatic-styles>
+<style:style style:name="Hidden" style:family="text"><style:text-properties text:display="none"/></style:style>
 <style:page-layout style:name="pm1"><style:page-layout-properties fo:page-width="21cm" fo:page-height="29.7cm" fo:margin="2cm"/>
 <style:header-style/></style:page-layout></office:automatic-styles>
 <office:master-styles><style:master-page style:name="Standard" style:page-layout-name="pm1"><style:header>
 <text:p>Sidhuvud Malmö <text:page-number>1</text:page-number></text:p></style:header></style:master-page></office:master-styles>"""
-TRACKED = """<text:tracked-changes><text:changed-region text:id="ct1"><text:deletion><office:change-info><dc:creator>Åsa</dc:creator>
-<dc:date>2024-01-01T00:00:00</dc:date></office:change-info><text:p>struken mening</text:p></text:deletion></text:changed-region></text:tracked-changes>"""
+TRACKED = """<text:tracked-changes><text:changed-region text:id="ct1"><text:deletion>
+<office:change-info><dc:creator>Åsa</dc:creator><dc:date>2024-01-01T00:00:00</dc:date></office:change-info>
+<text:p>struken mening</text:p></text:deletion></text:changed-region></text:tracked-changes>"""
 PARTS = {
     "paragraph": "<text:p>Nämnden beslutar att bevilja ansökan om förskoleplats enligt förslaget från förvaltningen.</text:p>",
     "table": (
         "<table:table><table:table-column table:number-columns-repeated='2'/><table:table-row>"
-        "<table:table-cell><text:p>Ängelholm bokslut</text:p></table:table-cell><table:table-cell><text:p>12345,67</text:p></table:table-cell>"
+        "<table:table-cell><text:p>Ängelholm bokslut</text:p></table:table-cell>"
+        "<table:table-cell><text:p>12345,67</text:p></table:table-cell>"
         "</table:table-row></table:table>"
     ),
     "footnote": (
-        "<text:p>Se noten<text:note text:id='n1' text:note-class='footnote'><text:note-citation>1</text:note-citation><text:note-body>"
+        "<text:p>Se noten<text:note text:id='n1' text:note-class='footnote'>"
+        "<text:note-citation>1</text:note-citation><text:note-body>"
         "<text:p>Fotnotens text om överklagande inom tre veckor från delgivningen.</text:p></text:note-body></text:note> härvid.</text:p>"
     ),
     "remarks": (
@@ -79,7 +84,9 @@ def flat_text(*, without: str = "", digits: str = DIGITS, long: bool = True) -> 
     return _document("text", TRACKED + body)
 
 
-def flat_slides(*, titles: tuple[str, ...] = ("Första bilden", "Andra bilden", "Tredje bilden"), notes: str = "Säg detta åt nämnden") -> str:
+def flat_slides(
+    *, titles: tuple[str, ...] = ("Första bilden", "Andra bilden", "Tredje bilden"), notes: str = "Säg detta åt nämnden"
+) -> str:
     """A presentation with a text frame a slide and notes on the first."""
     pages = []
     for number, title in enumerate(titles):
@@ -97,6 +104,15 @@ def _document(kind: str, body: str) -> str:
     return f"{head}{STYLES}<office:body><office:{kind}>{body}</office:{kind}></office:body></office:document>"
 
 
+def zipped(path: Path, flat: str) -> Path:
+    """The same document as an ODF zip, without a separate styles part."""
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as package:
+        package.writestr("mimetype", "application/vnd.oasis.opendocument")
+        package.writestr("content.xml", flat)
+        package.writestr("META-INF/manifest.xml", "<manifest/>")
+    return path
+
+
 def convert(folder: Path, form: str, *sources: Path) -> None:
     """Let LibreOffice make each of *sources* a file of *form* in *folder*."""
     if shutil.which("soffice") is None:
@@ -104,5 +120,15 @@ def convert(folder: Path, form: str, *sources: Path) -> None:
             pytest.fail("LibreOffice is missing")
         pytest.skip("LibreOffice is missing")
     profile = (folder.parent / "profile").as_uri()
-    argv = ["soffice", "--headless", "--norestore", f"-env:UserInstallation={profile}", "--convert-to", form, "--outdir", folder, *sources]
+    argv = [
+        "soffice",
+        "--headless",
+        "--norestore",
+        f"-env:UserInstallation={profile}",
+        "--convert-to",
+        form,
+        "--outdir",
+        folder,
+        *sources,
+    ]
     process.run(argv, subject="samples", timeout_s=120)

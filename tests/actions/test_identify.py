@@ -9,10 +9,9 @@ import pytest
 from PIL import Image
 
 from actions import identify
-from actions.contract import Outcome
+from actions.contract import Outcome, Voice
 from actions.identifiers import fido, judge, siegfried
 from actions.identifiers.heard import Evidence, Heard
-from actions.contract import Voice
 
 CORPUS = Path(__file__).resolve().parents[3] / "shared" / "corpus"
 SWEDISH = "Kommunstyrelsen beslöt på sammanträdet att återremittera ärendet. Övriga frågor: inga.\n"
@@ -138,7 +137,9 @@ def test_our_loop_over_fidos_signatures_gives_fidos_answers(tmp_path):
     """The fast loop is fido's matching, only faster: the same PUIDs on every sample."""
     from fido import fido as original
 
-    samples = [path for path in sorted(CORPUS.glob("*/*")) if path.is_file() and path.stat().st_size][::12] if CORPUS.is_dir() else []
+    samples = (
+        [path for path in sorted(CORPUS.glob("*/*")) if path.is_file() and path.stat().st_size][::12] if CORPUS.is_dir() else []
+    )
     Image.new("P", (4, 4)).save(tmp_path / "a.gif")
     Image.new("RGB", (4, 4)).save(tmp_path / "a.bmp")
     with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:

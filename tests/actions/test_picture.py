@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 import zlib
+from pathlib import Path
 
 import pytest
 from PIL import Image, ImageDraw
@@ -91,7 +92,9 @@ def test_a_huge_picture_gets_a_clear_answer(tmp_path):
     header = struct.pack(">IIBBBBB", 60_000, 60_000, 8, 2, 0, 0, 0)
     chunk = lambda kind, body: struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))  # noqa: E731
     path = tmp_path / "bomb.png"
-    path.write_bytes(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(bytes(1000))) + chunk(b"IEND", b""))
+    path.write_bytes(
+        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(bytes(1000))) + chunk(b"IEND", b"")
+    )
 
     with pytest.raises(TooLargeError, match="60000 x 60000"):
         checked(path)
@@ -133,7 +136,8 @@ def failing(proof):
 @pytest.mark.parametrize(
     ("name", "mode"),
     [
-        ("a.bmp", "RGB"), ("b.bmp", "P"), ("c.bmp", "1"), ("d.bmp", "L"), ("a.tga", "RGB"), ("b.tga", "RGBA"), ("a.pcx", "RGB"), ("b.pcx", "P"),
+        ("a.bmp", "RGB"), ("b.bmp", "P"), ("c.bmp", "1"), ("d.bmp", "L"), ("a.tga", "RGB"), ("b.tga", "RGBA"), ("a.pcx", "RGB"),
+        ("b.pcx", "P"),
         ("a.ppm", "RGB"), ("a.pgm", "L"), ("a.pbm", "1"), ("a.sgi", "RGB"), ("a.dib", "RGB"),
     ],
 )  # fmt: skip
@@ -243,17 +247,15 @@ def test_a_damaged_source_makes_no_copy(tmp_path):
 
 def test_no_handle_and_no_file_is_left_behind(tmp_path):
     """A host goes on for thousands of files."""
-    import os
-
     path = saved(tmp_path, "a.png", drawing())
     broken = tmp_path / "b.png"
     broken.write_bytes(path.read_bytes()[:300])
     checked(path), checked(broken)
-    before = len(os.listdir("/proc/self/fd"))
+    before = len(list(Path("/proc/self/fd").iterdir()))
     for _ in range(20):
         checked(path), checked(broken)
 
-    assert len(os.listdir("/proc/self/fd")) <= before
+    assert len(list(Path("/proc/self/fd").iterdir())) <= before
     assert {entry.name for entry in tmp_path.iterdir()} == {"a.png", "b.png"}
 
 

@@ -133,8 +133,18 @@ def test_seven_zip_tells_its_coders(tmp_path, folder, encrypted):
 def test_seven_zip_is_read_through_a_packed_header(tmp_path, folder, encrypted):
     """7-Zip packs its header with LZMA: the password shows only inside."""
     inner = b"\x01\x04" + streams(folder, 9) + b"\x00\x00"
-    packed = lzma.compress(inner, lzma.FORMAT_RAW, filters=[{"id": lzma.FILTER_LZMA1, "dict_size": 1 << 20, "lc": 3, "lp": 0, "pb": 2}])
-    outer = b"\x17\x06\x00\x01\x09" + bytes([len(packed)]) + b"\x00\x07\x0b\x01\x00" + FOLDER_LZMA + b"\x0c" + bytes([len(inner)]) + b"\x00\x00"
+    packed = lzma.compress(
+        inner, lzma.FORMAT_RAW, filters=[{"id": lzma.FILTER_LZMA1, "dict_size": 1 << 20, "lc": 3, "lp": 0, "pb": 2}]
+    )
+    outer = (
+        b"\x17\x06\x00\x01\x09"
+        + bytes([len(packed)])
+        + b"\x00\x07\x0b\x01\x00"
+        + FOLDER_LZMA
+        + b"\x0c"
+        + bytes([len(inner)])
+        + b"\x00\x00"
+    )
     path = tmp_path / "a.7z"
     path.write_bytes(seven_zip(outer, packed))
 
@@ -184,7 +194,13 @@ def test_a_picture_tells_its_header(tmp_path):
 
     facts = ask(path)
 
-    assert (facts["width_px"], facts["height_px"], facts["alpha"], facts["bits_per_sample"], facts["frames"]) == (31, 17, True, 8, 1)
+    assert (facts["width_px"], facts["height_px"], facts["alpha"], facts["bits_per_sample"], facts["frames"]) == (
+        31,
+        17,
+        True,
+        8,
+        1,
+    )
 
 
 def test_a_text_tells_its_encoding(tmp_path):
@@ -194,8 +210,26 @@ def test_a_text_tells_its_encoding(tmp_path):
     assert ask(path, "x-fmt/111", "text/plain")["encoding"] == "iso-8859-1"
 
 
-MAGICS = [b"", b"PK\x03\x04", b"PK\x05\x06", b"7z\xbc\xaf\x27\x1c\0\4", b"Rar!\x1a\x07\x01\0", b"Rar!\x1a\x07\0", b"\x1f\x8b", b"BZh9"]
-PICTURE_MAGICS = [b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", b"\xff\xd8\xff\xe0", b"GIF89a", b"BM", b"8BPS\0\1", b"II*\0\x08\0\0\0", b"\0\0\1\0\1\0", b"P5 3 3 9 "]
+MAGICS = [
+    b"",
+    b"PK\x03\x04",
+    b"PK\x05\x06",
+    b"7z\xbc\xaf\x27\x1c\0\4",
+    b"Rar!\x1a\x07\x01\0",
+    b"Rar!\x1a\x07\0",
+    b"\x1f\x8b",
+    b"BZh9",
+]
+PICTURE_MAGICS = [
+    b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR",
+    b"\xff\xd8\xff\xe0",
+    b"GIF89a",
+    b"BM",
+    b"8BPS\0\1",
+    b"II*\0\x08\0\0\0",
+    b"\0\0\1\0\1\0",
+    b"P5 3 3 9 ",
+]
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -139,7 +139,15 @@ def small(work: Path) -> list[Row]:
     return [
         Row("10,000 small files that are kept", round(rate, 1), "files/s", "–", None, "≥ 150 files/s", rate >= 150),
         Row("memory of the main process, 10,000 files", round(peaks[many], 1), "MB", "–", None, "≤ 300 MB", peaks[many] <= 300),
-        Row("the same, 10,000 files against 1,000", round(peaks[many], 1), "MB", f"{peaks[few]:.1f} MB", round(growth, 3), "≤ 1.1 ×", growth <= 1.1),
+        Row(
+            "the same, 10,000 files against 1,000",
+            round(peaks[many], 1),
+            "MB",
+            f"{peaks[few]:.1f} MB",
+            round(growth, 3),
+            "≤ 1.1 ×",
+            growth <= 1.1,
+        ),
     ]
 
 

@@ -65,8 +65,8 @@ def small(folder: Path, count: int) -> Path:
 
 def _marked_png(png: bytes, number: int) -> bytes:
     """The picture with a comment of its own (PNG 1.2 section 4.2.3: tEXt), so that no two files are alike."""
-    import struct  # noqa: PLC0415
-    import zlib  # noqa: PLC0415
+    import struct
+    import zlib
 
     body = b"tEXtComment\0" + str(number).encode()
     chunk = struct.pack(">I", len(body) - 4) + body + struct.pack(">I", zlib.crc32(body))

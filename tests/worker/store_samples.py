@@ -73,7 +73,7 @@ def keep(archive: Archive, draft: Draft, task: Task, data: bytes) -> FileRecord:
         Entry(original, stored.sha512, None, "x-fmt/111", "text/plain"),
         Entry(derived, made.sha512, original, "fmt/477", "application/pdf"),
     ]
-    return archive.ledger.finish(task, record, [held(stored), held(made)], put, told, task.job.policy.sha256)
+    return archive.ledger.finish(task, record, held=[held(stored), held(made)], put=put, told=told, key=task.job.policy.sha256)
 
 
 def memory_file(data: bytes) -> int:

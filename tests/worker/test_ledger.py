@@ -102,8 +102,8 @@ def test_the_first_account_of_a_task_stands(ledger: Ledger) -> None:
     job = open_job(ledger)
     (task,) = ledger.claim(job, "w", 1, 60)
     told = [EventDraft("ingestion", object_path="original/a")]
-    ledger.finish(task, record("first"), [HELD], [Entry("original/a", HELD.sha512)], told)
-    standing = ledger.finish(task, record("second"), [HELD], [Entry("original/a", HELD.sha512)], told)
+    ledger.finish(task, record("first"), held=[HELD], put=[Entry("original/a", HELD.sha512)], told=told)
+    standing = ledger.finish(task, record("second"), held=[HELD], put=[Entry("original/a", HELD.sha512)], told=told)
 
     assert standing.message == "first"
     with ledger.engine.connect() as db:
@@ -115,7 +115,7 @@ def test_an_entry_without_durable_bytes_is_refused_and_nothing_is_kept(ledger: L
     job = open_job(ledger)
     (task,) = ledger.claim(job, "w", 1, 60)
     with pytest.raises(ValueError, match="durable"):
-        ledger.finish(task, record(), [], [Entry("original/a", "f" * 128)], [EventDraft("ingestion")])
+        ledger.finish(task, record(), put=[Entry("original/a", "f" * 128)], told=[EventDraft("ingestion")])
 
     assert ledger.counts(job)["done"] == 0
     assert not ledger.has_news(job)

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from policies_for_tests import ACTIONS, CATCH_ALL, HEAD, KEEP, MIGRATE, line_of, rule, sentences, write
 
 from worker.policy.load import check, load_policy
@@ -250,3 +255,30 @@ def test_the_digest_follows_what_is_inherited(tmp_path) -> None:
     before = load_policy(path, ACTIONS).ref.sha256
     write(tmp_path, PARENT_RULE, head=PARENT.replace("kind: 2b", "kind: 1b"), name="parent.yaml")
     assert load_policy(path, ACTIONS).ref.sha256 != before
+
+
+# --- hostile files -----------------------------------------------------------------------------------------------------
+
+KEEP_RULE = rule(
+    "k",
+    "{mime: [image/*], facts: {pages: {min: 1}, text_layer: [some]}, size: {max: 1 MB}}",
+    verb="keep",
+    more=f"{KEEP}\notherwise: decide-again",
+)
+WHOLE = f"{PARENT}rules:\n{PARENT_RULE}{KEEP_RULE}{CATCH_ALL}"
+JUNK = ("[]", "{}", "3", "true", "null", "-1", "1.5", "[1, {a: b}]", "$x", "{min: x}", "[[a]]", "2026-01-01", "{present: 3}", "*k")
+
+
+@settings(max_examples=60, deadline=None)
+@given(data=st.data())
+def test_no_mutilated_policy_breaks_the_checker(data) -> None:
+    """Whatever is in the file, the answer is a list of problems or a sound policy, never a crash."""
+    lines = WHOLE.splitlines()
+    for _ in range(data.draw(st.integers(1, 3))):
+        index = data.draw(st.integers(0, len(lines) - 1))
+        junk = data.draw(st.sampled_from(("", *JUNK)))
+        lines[index] = lines[index].partition(":")[0] + ": " + junk if junk else ""
+    with TemporaryDirectory() as folder:
+        path = Path(folder, "p.yaml")
+        path.write_text("\n".join(lines), encoding="utf-8")
+        assert all(problem.line >= 0 and problem.what and problem.remedy for problem in check(path, ACTIONS))

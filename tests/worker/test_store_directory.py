@@ -218,7 +218,7 @@ def test_a_folder_that_is_not_ours_is_refused(tmp_path: Path) -> None:
         Archive(tmp_path / "mine")
     with pytest.raises(NotOursError, match="semester"):
         DirectoryStore(tmp_path / "mine", tmp_path / "scratch")
-    assert os.listdir(tmp_path / "mine") == ["semester.jpg"]
+    assert [path.name for path in (tmp_path / "mine").iterdir()] == ["semester.jpg"]
 
 
 def test_one_process_at_a_time(tmp_path: Path) -> None:

@@ -1,5 +1,7 @@
 """Whatever is changed in an archive is named; what is whole is called whole."""
 
+# ruff: noqa: E501 -- SQL reads best on one line
+
 from __future__ import annotations
 
 import os

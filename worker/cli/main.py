@@ -20,7 +20,7 @@ OK, NEEDS_A_PERSON, BAD_INPUT, NOT_FIT, INTERRUPTED = 0, 1, 2, 3, 130
 
 Command = Callable[[argparse.Namespace], int]
 
-# Name: module with ``add(parser)`` and ``run(args) -> int``, and one line of help. Imported when called: each needs other libraries.
+# Name: module with ``add(parser)`` and ``run(args) -> int``, and a line of help. Imported when called: each needs other libraries.
 COMMANDS = {
     "preserve": ("worker.cli.preserve", "preserve a folder in an archive: identify, convert, prove, store"),
     "identify": ("worker.cli.identify", "say what files are: formats, voices and probes"),

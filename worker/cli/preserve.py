@@ -22,8 +22,8 @@ from actions.errors import PreservationError
 from actions.tools.bubblewrap import boundary
 from worker import toolchain
 from worker.archive import Archive
-from worker.pipeline.hosts import HostPool
 from worker.paths import archival_path
+from worker.pipeline.hosts import HostPool
 from worker.pipeline.job import Asked, EmbeddedJob, Ended
 from worker.pipeline.scan import scan
 from worker.policy.load import load_policy

@@ -75,7 +75,7 @@ class Prepared:
     """
 
     def __init__(self, engine: sa.Engine, stmt: sa.Executable) -> None:
-        compiled: Any = stmt.compile(engine)  # type: ignore[attr-defined] -- every executable clause has it
+        compiled: Any = stmt.compile(engine)  # type: ignore[attr-defined]  # every executable clause has it
         self._sql: str = compiled.string
         self._names: list[str] | None = compiled.positiontup
         self._fixed: dict[str, Any] = {name: bind.value for name, bind in compiled.binds.items() if not bind.required}

@@ -26,7 +26,7 @@ class TaskState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A file that the source was seen to hold. ``kind`` says what it is: file, symlink, fifo …"""
+    """A file that the source was seen to hold. ``kind`` says what it is (file, symlink, fifo …)."""
 
     raw_path: bytes
     path: str

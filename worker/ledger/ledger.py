@@ -57,9 +57,14 @@ class _Statements:
 
         p, t = packages.c, tasks.c
         done = ("status", "reason", "key", "sha512", "record", "entries", "version")
-        ended = {"state": TaskState.DONE.value, "worker": None, "lease_until": None, **{name: sa.bindparam(name) for name in done}}
-        end = {"last_seq": sa.bindparam("seq"), "last_hash": sa.bindparam("hash_")}
-        home = sa.bindparam("home")
+        ended: dict[str, Any] = {
+            "state": TaskState.DONE.value,
+            "worker": None,
+            "lease_until": None,
+            **{name: sa.bindparam(name) for name in done},
+        }
+        end: dict[str, Any] = {"last_seq": sa.bindparam("seq"), "last_hash": sa.bindparam("hash_")}
+        home: sa.BindParameter[int] = sa.bindparam("home")
         self.contents = prepare(database.insert_or_ignore(engine, contents))
         self.entries = prepare(database.insert_or_replace(engine, entries))
         self.events = prepare(sa.insert(events))
@@ -222,6 +227,7 @@ class Ledger:
         self,
         task: Task,
         record: FileRecord,
+        *,
         held: Sequence[Held] = (),
         put: Sequence[Entry] = (),
         told: Sequence[EventDraft] = (),
@@ -339,7 +345,7 @@ class Ledger:
             )
         database.checkpoint(self.engine)
 
-    def stream(self, stmt: sa.Select[Any]) -> Iterator[sa.Row[Any]]:
+    def stream(self, stmt: sa.Select[Any]) -> Iterator[Any]:
         """Rows of a query, a page at a time; others may write meanwhile."""
         with self._reading() as db:
             yield from db.execution_options(yield_per=_CHUNK).execute(stmt)

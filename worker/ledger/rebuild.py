@@ -157,8 +157,8 @@ def _add_missing_job(db: sa.Connection, home: int, job_id: str) -> None:
     """A job that was superseded before it ended: its files were committed by the job that followed."""
     if db.execute(sa.select(jobs.c.id).where(jobs.c.id == job_id)).first():
         return
-    last = db.execute(sa.select(jobs).where(jobs.c.package_id == home).order_by(jobs.c.started.desc()).limit(1)).one()
-    row = {**last._mapping, "id": job_id, "state": JobState.SUPERSEDED, "version": None}
+    last = db.execute(sa.select(jobs).where(jobs.c.package_id == home).order_by(jobs.c.started.desc()).limit(1)).mappings().one()
+    row = {**last, "id": job_id, "state": JobState.SUPERSEDED, "version": None}
     db.execute(sa.insert(jobs).values(**row))
 
 

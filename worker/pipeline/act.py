@@ -141,7 +141,7 @@ def _rung(bench: Bench, plan: Plan, rung: Rung) -> Acted:
     steps: list[Result] = []
     source = bench.source
     for step in rung.steps:
-        result = _try(bench, step, source)
+        result = _converted(bench, step, source)
         output = main_output(result)
         if output is None:
             bench.refuse("wrote no result")
@@ -168,7 +168,15 @@ def _rung(bench: Bench, plan: Plan, rung: Rung) -> Acted:
     return acted
 
 
+def _converted(bench: Bench, step: Step, source: Path) -> Result:
+    try:
+        return bench.once(step.action, source, step.params)
+    except StepFailedError as no:
+        raise RefusedRungError(no.error.reason, f"{step.action}: {no.error.what}", no.ended) from no
+
+
 def _try(bench: Bench, step: Step, source: Path, params: Mapping[str, Any] | None = None) -> Result:
+    """A measurement of something that a rung has just made."""
     try:
         return bench.step(step.action, source, {**step.params, **(params or {})})
     except StepFailedError as no:

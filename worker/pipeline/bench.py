@@ -5,6 +5,7 @@ What a plan means is ``act``'s; here are time limits, the second try after a cra
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -39,6 +40,20 @@ class Bench:
     size_bytes: int
     attempts: list[AttemptRecord] = field(default_factory=list)
     pages: int = 0
+    _known: dict[str, Result | StepFailedError] = field(default_factory=dict)
+
+    def once(self, action: str, source: Path, params: Mapping[str, Any]) -> Result:
+        """As ``step``, but what an earlier rung has done with the same input is not done again: OCR takes minutes."""
+        key = json.dumps([action, str(source), params], sort_keys=True, default=str)
+        if key not in self._known:
+            try:
+                self._known[key] = self.step(action, source, params)
+            except StepFailedError as no:
+                self._known[key] = no
+        known = self._known[key]
+        if isinstance(known, StepFailedError):
+            raise known
+        return known
 
     def step(self, action: str, source: Path, params: Mapping[str, Any], *, record: bool = True) -> Result:
         """Run *action*; a crash is tried once more in a new host.

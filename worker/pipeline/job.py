@@ -156,9 +156,13 @@ class EmbeddedJob:
         ended(record)
 
     def _fail(self, error: BaseException) -> None:
-        name = self._archive.folder
-        why = error.strerror if isinstance(error, OSError) else f"{type(error).__name__}: {error}"
-        remedy = "Make room, and run the same command again: it goes on where it stopped."
-        self._failure = self._failure or ArchiveFailedError(f"the archive could not be written: {why}", str(name), remedy)
-        self._failure.__cause__ = error
+        """Stop the job: nothing that comes after would fare better. The first failure is the one that is told."""
+        if isinstance(error, OSError):
+            what = f"the archive could not be written: {error.strerror}"
+            failure = ArchiveFailedError(what, str(self._archive.folder), "Make room, and run the same command again: it goes on.")
+        else:
+            what = f"our own fault, and the archive was not touched by it: {type(error).__name__}: {error}"
+            failure = ArchiveFailedError(what, str(self._archive.folder), "Report it with the trace above.", code="bug")
+        failure.__cause__ = error
+        self._failure = self._failure or failure
         self.stop(at_once=True)

@@ -62,7 +62,7 @@ def preserve(services: Services, task: Task) -> FileRecord:
     result = _result(services, task)
     original = naming.original_path(task.path) if result.record.sha512 else None
     events = () if result.carried else story(result.record, original, services.policy.ref.sha256)
-    return services.ledger.finish(task, result.record, result.held, result.entries, list(events), result.key)
+    return services.ledger.finish(task, result.record, held=result.held, put=result.entries, told=list(events), key=result.key)
 
 
 def _result(services: Services, task: Task) -> Result:
@@ -175,7 +175,7 @@ def set_aside(services: Services, task: Task, bug: BaseException) -> FileRecord:
     record.size_bytes, record.sha256, record.sha512 = stored.size_bytes, stored.sha256, stored.sha512
     held = Held(stored.sha512, stored.sha256, stored.size_bytes, stored.content_path)
     told = list(story(record, logical, services.policy.ref.sha256))
-    return services.ledger.finish(task, record, [held], [Entry(logical, stored.sha512)], told)
+    return services.ledger.finish(task, record, held=[held], put=[Entry(logical, stored.sha512)], told=told)
 
 
 def _unreadable(no: StepFailedError) -> tuple[Plan, Acted]:

@@ -4,6 +4,8 @@ A version appears by renames only, in an order from which ``recover`` can always
 then the root inventory, then its sidecar. Building the version is ``worker.store.draft``'s part.
 """
 
+# ruff: noqa: D102 -- the contract documents every method
+
 from __future__ import annotations
 
 import hashlib
@@ -32,7 +34,7 @@ class DirectoryStore:
 
     def __init__(self, root: Path, scratch: Path) -> None:
         self.root, self._drafts, self._trash = root, scratch / "drafts", scratch / "trash"
-        present = set(os.listdir(root)) if root.is_dir() else set()
+        present = {entry.name for entry in root.iterdir()} if root.is_dir() else set()
         if ROOT_NAMASTE[0] in present:
             return
         own = {name.split("/")[0] for name in ROOT_FILES}

@@ -6,6 +6,8 @@ draft a version is ``worker.store.directory``'s part.
 A draft's folder: ``draft.json`` (whose it is), ``index.sqlite3``, and ``object/``, shaped like the OCFL object to be.
 """
 
+# ruff: noqa: D102 -- the contract documents every method
+
 from __future__ import annotations
 
 import contextlib
@@ -172,9 +174,9 @@ class DirectoryDraft:
         touched = False
         for folder, _, names in os.walk(self.content, topdown=False):
             for name in names:
-                path = Path(folder, name)
-                if not self.index.digest_at(path.relative_to(self.object).as_posix()):
-                    path.unlink()
+                file = Path(folder, name)
+                if not self.index.digest_at(file.relative_to(self.object).as_posix()):
+                    file.unlink()
                     touched = True
             with contextlib.suppress(OSError):  # not empty: it stays
                 Path(folder).rmdir()

@@ -22,8 +22,10 @@ CREATE TABLE IF NOT EXISTS state (path TEXT PRIMARY KEY, sha512 TEXT NOT NULL) W
 CREATE INDEX IF NOT EXISTS state_by_digest ON state (sha512, path);
 """
 _LOAD = {
-    "fixity": "INSERT INTO content (sha256, path, sha512, new) VALUES (?, ?, '', 0) ON CONFLICT (path) DO UPDATE SET sha256 = excluded.sha256",
-    "manifest": "INSERT INTO content (sha512, path, new) VALUES (?, ?, 0) ON CONFLICT (path) DO UPDATE SET sha512 = excluded.sha512",
+    "fixity": """INSERT INTO content (sha256, path, sha512, new) VALUES (?, ?, '', 0)
+        ON CONFLICT (path) DO UPDATE SET sha256 = excluded.sha256""",
+    "manifest": """INSERT INTO content (sha512, path, new) VALUES (?, ?, 0)
+        ON CONFLICT (path) DO UPDATE SET sha512 = excluded.sha512""",
     "state": "INSERT OR REPLACE INTO state (sha512, path) VALUES (?, ?)",
 }
 _BATCH = 1000
@@ -124,7 +126,8 @@ class Index:
         """One logical path of the state that is both a file and a folder (OCFL 1.1 section 3.5.3.1)."""
         # '0' follows '/': the range holds exactly what lies below the path.
         row = self._one(
-            "SELECT a.path FROM state a WHERE EXISTS (SELECT 1 FROM state b WHERE b.path > a.path || '/' AND b.path < a.path || '0') LIMIT 1"
+            "SELECT path FROM state a WHERE EXISTS"
+            " (SELECT 1 FROM state b WHERE b.path > a.path || '/' AND b.path < a.path || '0') LIMIT 1"
         )
         return str(row[0]) if row else None
 

@@ -46,6 +46,13 @@ def facts(stream: BinaryIO, size: int) -> dict[str, Fact]:
     return {"encrypted": encrypted, "members": count, "unpacked_bytes": unpacked}
 
 
+def has_end(stream: BinaryIO, size: int) -> bool:
+    """Whether a ZIP's end record stands where it may, whatever the file begins with."""
+    reach = min(size, _END.size + _MAX_COMMENT)
+    stream.seek(size - reach)
+    return stream.read(reach).rfind(b"PK\x05\x06", 0, reach - _END.size + 4) >= 0
+
+
 def _directory(stream: BinaryIO, size: int) -> tuple[int, int]:
     """Count and offset of the central directory; bytes before the archive (self-extractors) shift the offset."""
     reach = min(size, _END.size + _MAX_COMMENT)
