@@ -6,8 +6,9 @@ and claims nothing itself. Spreadsheets do not belong here: a page view clips th
 
 **Comments** never become PDF annotations: LibreOffice 7.4 writes these without an appearance, which
 PDF/A forbids (ISO 19005-2, 6.3.3). They go, like tracked changes and hidden text, into a text file
-beside the PDF. ``comments="margin"`` also draws a text document's comments in the margin, at the
-price that every page is made smaller. Tracked changes look in the PDF as LibreOffice shows them.
+beside the PDF. Drawn in the margin they would make every page smaller, and a LibreOffice without its
+screen parts (Debian's -nogui packages) silently draws none: so "sidecar" is the only way offered.
+Tracked changes look in the PDF as LibreOffice shows them.
 
 **Nothing is dropped by default**: hidden slides are exported, notes pages follow the slides when any
 slide has notes, empty pages that the layout forces are kept, pictures are not resampled.
@@ -20,6 +21,8 @@ from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Literal
+
+from pikepdf import Pdf
 
 from actions.contract import ActionSpec, Fact, Kind, Outcome, Output, Params, Role
 from actions.errors import DamagedError, RefusedError
@@ -34,6 +37,8 @@ NOT_OFFICE = ("Text", "Text (encoded)", "HTML", "HTML (StarWriter)", "generic_HT
 """Import filters by which LibreOffice opens any bytes at all: an answer from them proves nothing."""
 
 PDFA_PART = {"1b": 1, "2b": 2}  # SelectPdfVersion
+HEAD_BYTES = 65536
+NOT_CONTROLS = b"\t\n\f\r\x1a" + bytes(range(32, 256))
 FLOOR_S = 5.0  # left to the tool, however little the action may use
 FONT_LIST_LIMIT_S = 30.0
 
@@ -43,12 +48,12 @@ class OfficeToPdfaParams(Params):
 
     Attributes:
         flavour: The PDF/A that is asked for; whether it became one, the validator says.
-        comments: "sidecar": only in the text file; "margin": also in the margin of a text document's pages.
+        comments: "sidecar": comments and tracked changes go into a text file beside the PDF.
         notes_pages: Export a presentation's notes pages when any slide has notes.
     """
 
     flavour: Literal["2b", "1b"] = "2b"
-    comments: Literal["sidecar", "margin"] = "sidecar"
+    comments: Literal["sidecar"] = "sidecar"
     notes_pages: bool = True
 
 
@@ -62,9 +67,8 @@ def run(source: Path, workdir: Path, params: OfficeToPdfaParams) -> Outcome:
         ToolCrashedError: LibreOffice died of it.
         ToolTimeoutError: LibreOffice took too long.
     """
+    _refuse_plain_text(source)
     size_bytes = source.stat().st_size
-    if size_bytes == 0:
-        raise DamagedError("is empty", source.name, "Ask the producer for another copy.")
     office = libreoffice.shared()
     tool = office.version()
     limit_s = max(FLOOR_S, 0.9 * (SPEC.time_limit_s + SPEC.time_per_mb_s * size_bytes / 1e6))  # before the host's own limit
@@ -80,6 +84,8 @@ def run(source: Path, workdir: Path, params: OfficeToPdfaParams) -> Outcome:
         part.unlink()
     if not facts.pages or not target.is_file():
         raise DamagedError("has no pages to LibreOffice", source.name, "Look at it by hand; ask the producer for another copy.")
+    if params.flavour == "1b":
+        _promise_b(target)
     with_notes = bool(options["ExportNotesPages"]) and facts.kind == "presentation"
     missing = missing_fonts(read.fonts)
     outputs = _write(workdir, target, read)
@@ -92,6 +98,22 @@ def run(source: Path, workdir: Path, params: OfficeToPdfaParams) -> Outcome:
     )
 
 
+def _refuse_plain_text(source: Path) -> None:
+    """Stop what no office format looks like: nothing at all, or plain text that is neither RTF nor XML.
+
+    LibreOffice makes a new document of an empty file, and takes a short text for WordPerfect 4.2, a format
+    without a signature. Every office format but RTF and flat XML has control characters in its first pages.
+    """
+    with source.open("rb") as stream:
+        head = stream.read(HEAD_BYTES)
+    if not head:
+        raise DamagedError("is empty", source.name, "Ask the producer for another copy.")
+    start = head.removeprefix(b"\xef\xbb\xbf").lstrip()
+    wide = head.startswith((b"\xff\xfe", b"\xfe\xff"))  # UTF-16: flat XML, or text that LibreOffice names as such
+    if not wide and not start.startswith((b"{\\rt", b"<")) and not head.translate(None, NOT_CONTROLS):
+        raise DamagedError("is plain text, not an office document", source.name, "Look at it by hand; ask for another copy.")
+
+
 def export_options(params: OfficeToPdfaParams, *, has_notes: bool) -> dict[str, Option]:
     """FilterData of LibreOffice's PDF export.
 
@@ -102,7 +124,7 @@ def export_options(params: OfficeToPdfaParams, *, has_notes: bool) -> dict[str, 
         "UseTaggedPDF": True,
         "ExportBookmarks": True,
         "ExportNotes": False,
-        "ExportNotesInMargin": params.comments == "margin",
+        "ExportNotesInMargin": False,
         "ExportNotesPages": params.notes_pages and has_notes,
         "ExportOnlyNotesPages": False,
         "ExportHiddenSlides": True,
@@ -114,6 +136,14 @@ def export_options(params: OfficeToPdfaParams, *, has_notes: bool) -> dict[str, 
         "EmbedStandardFonts": True,
         "UseTransitionEffects": False,
     }
+
+
+def _promise_b(target: Path) -> None:
+    """Lower the claim of *target* from PDF/A-1a to 1b: LibreOffice 7.4 writes "A" for part 1, which nobody asked for."""
+    with Pdf.open(target, allow_overwriting_input=True) as pdf:
+        with pdf.open_metadata(set_pikepdf_as_editor=False, update_docinfo=False) as claim:
+            claim["pdfaid:conformance"] = "B"
+        pdf.save(target, linearize=False)
 
 
 def missing_fonts(asked: set[str]) -> list[str]:

@@ -18,7 +18,7 @@ from actions.contract import ActionSpec, Kind, Outcome, Output, Params, Role
 from actions.errors import DamagedError, RefusedError, ToolFailedError
 from actions.pdf import attachments, interactive, opening
 from actions.pdf.repairs import Repairs, items, name_of
-from actions.pdf.surgeon import finish
+from actions.pdf.surgeon import finish, write
 from actions.tools import ghostscript
 
 RESULT = "out.pdf"
@@ -76,13 +76,13 @@ def run(source: Path, workdir: Path, params: PdfRedrawParams) -> Outcome:
 def _draw(pdf: Pdf, scratch: Path, params: PdfRedrawParams, pages: int, source: Path) -> tuple[str, ...]:
     """Have Ghostscript draw a copy that qpdf has put in order, without the metadata that Ghostscript trips over."""
     copy = scratch / "copy.pdf"
-    pdf.save(copy)  # a second step, because deleting from *pdf* would lose what is restored later
+    write(pdf, copy)  # a second step, because deleting from *pdf* would lose what is restored later
     with opening.open_pdf(copy) as plain:
         # Ghostscript 10.0.0 stops at a title that it cannot put into XMP, and without any Info loses all bookmarks.
         plain.trailer["/Info"] = plain.make_indirect(Dictionary(Producer=String("bevara")))
         if "/Metadata" in plain.Root:
             del plain.Root["/Metadata"]
-        plain.save(scratch / "plain.pdf")
+        write(plain, scratch / "plain.pdf")
     timeout_s = TIME_LIMIT_S + TIME_PER_MB_S * source.stat().st_size / 1_000_000 + TIME_PER_PAGE_S * pages
     part = int(params.flavour[0])
     with resources.as_file(resources.files("pikepdf.pdfa").joinpath("data", "sRGB.icc")) as profile:

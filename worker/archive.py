@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import fcntl
 import os
+import time
 from pathlib import Path
 from types import TracebackType
 from typing import ClassVar, Self
 
 from actions.errors import TransientError
 from worker.ledger.ledger import Ledger
-from worker.ledger.rebuild import rebuild, reconcile
+from worker.ledger.rebuild import reconcile
 from worker.store import durable
 from worker.store.contract import NotOursError
 from worker.store.directory import DirectoryStore
@@ -34,6 +35,11 @@ class ArchiveBusyError(TransientError):
 class Archive:
     """An archive folder, opened for writing by this process alone. Use as a context manager, or ``close`` it.
 
+    Args:
+        folder: Absent or empty: an archive is made there.
+        rebuild: Set the ledger aside and make it again from the store alone. Work that was not committed is
+            forgotten, and done again by its job.
+
     Attributes:
         recovered: One sentence for each thing that a killed process had left half done.
 
@@ -42,13 +48,15 @@ class Archive:
         ArchiveBusyError: Another process has it open.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, rebuild: bool = False) -> None:
         self.folder, self.scratch, self.reports = folder, folder / "scratch", folder / "reports"
         self._claim_folder()
         self._lock = self._lock_folder()
         try:
             self.store = DirectoryStore(folder / "store", self.scratch)
             self.recovered = self.store.recover()
+            if rebuild:
+                self._set_ledger_aside()
             self.ledger = Ledger.open(folder / LEDGER)
             self.recovered += reconcile(self.ledger, self.store)
         except BaseException:
@@ -85,9 +93,12 @@ class Archive:
         os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
         return fd
 
-    def rebuild_ledger(self) -> None:
-        """Make the ledger again from the store alone. Work that was not committed is forgotten, and done again by its job."""
-        rebuild(self.ledger, self.store)
+    def _set_ledger_aside(self) -> None:
+        """Move the ledger into the scratch area: a new one is then made from the store, and this one can be looked into."""
+        aside = self.scratch / f"ledger-{time.strftime('%Y%m%dT%H%M%S')}-{os.getpid()}"
+        aside.mkdir()
+        for path in self.folder.glob(f"{LEDGER}*"):
+            path.rename(aside / path.name)
 
     def close(self) -> None:
         """Let go of the ledger and of the lock."""

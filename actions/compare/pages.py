@@ -23,6 +23,7 @@ from actions.compare.pixels import Picture
 POINTS_PER_INCH = 72
 MAX_PIXELS = 6_000_000  # A2 at 110 dpi; a poster of 500 x 1,000 inches would otherwise take gigabytes
 FONT_NAME_CHARS = 31  # MuPDF cuts font names there
+RING_EM, TAIL_EM = 0.95, 0.25  # the ring of Å above the baseline, the tail of g under it, in parts of the font's size
 NO_MAPPING = "\ufffd"  # what MuPDF gives for a glyph without a Unicode value
 
 mupdf: Any = pymupdf  # half typed: behind this module nothing of it is seen
@@ -74,7 +75,7 @@ class Sheet:
             return []
         raw = self._textpage(mupdf.TEXTFLAGS_TEXT).extractRAWDICT()
         return [
-            Letter(char["c"], span["font"], *(zoom * edge for edge in char["bbox"]))
+            Letter(char["c"], span["font"], *(zoom * edge for edge in _letter_box(char, span, line["dir"])))
             for block in raw["blocks"]
             for line in block.get("lines", ())
             for span in line["spans"]
@@ -98,6 +99,15 @@ class Sheet:
         return embedded
 
 
+def _letter_box(char: Any, span: Any, direction: tuple[float, float]) -> tuple[float, float, float, float]:
+    """MuPDF's box is as high as the font's tallest sign, and reaches into the next lines: cut it at rings and tails."""
+    left, top, right, bottom = char["bbox"]
+    if direction[0] < 1:  # not written level
+        return left, top, right, bottom
+    baseline, size = char["origin"][1], span["size"]
+    return left, max(top, baseline - RING_EM * size), right, min(bottom, baseline + TAIL_EM * size)
+
+
 def _plain(name: str) -> str:
     """Without the subset prefix ("ABCDEF+"), cut as MuPDF cuts it."""
     prefix, plus, rest = name.partition("+")
@@ -114,7 +124,7 @@ def opened(path: Path) -> Iterator[Any]:
     try:
         document = mupdf.open(path, filetype="pdf")
     except Exception as broken:  # MuPDF raises its own classes, RuntimeError and ValueError on hostile bytes
-        raise UnreadableError(f"cannot be opened: {_first_line(broken)}") from broken
+        raise UnreadableError(f"cannot be opened: {_first_line(broken).replace(str(path), path.name)}") from broken
     try:
         if document.needs_pass:
             raise UnreadableError("needs a password")

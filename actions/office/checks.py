@@ -62,7 +62,7 @@ def level_of(sides: Sides, checks: tuple[Check, ...], *, refused: bool) -> Level
     if any(check.ok is False for check in checks):
         return Level.DIFFERENT
     content = sides.content
-    if content is None or refused:
+    if content is None or refused or content.damage:  # what was not read was not compared
         return Level.UNPROVEN
     compared = {check.name for check in checks if check.ok}
     has_words = bool(normalise(content.text) or any(content.notes))

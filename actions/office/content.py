@@ -145,7 +145,7 @@ class Gathering:
     aside_is_open: bool = False
 
     def aside(self, stream: list[str], text: str) -> None:
-        """Put *text* into ``hidden`` or ``computed``; a word may come in pieces, so nothing is put between them."""
+        """Put *text* into ``hidden``, ``computed`` or ``deleted``; a word may come in pieces, so nothing is put between them."""
         stream.append(text)
         self.aside_is_open = True
 
@@ -154,6 +154,7 @@ class Gathering:
         if self.aside_is_open:
             self.hidden.append("\n")
             self.computed.append("\n")
+            self.deleted.append("\n")
             self.aside_is_open = False
 
     def content(self) -> OfficeContent:

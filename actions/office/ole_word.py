@@ -204,6 +204,8 @@ def _part(gathering: Gathering, part: str, marked: list[tuple[str, Run | None]])
                 fields[-1].append(piece)
             elif piece:
                 _put(gathering, stream, piece, run, fields, in_body=in_body)
+    if fields:
+        gathering.damage = "a field is not closed: text after it may be taken for the field's"
     _store(gathering, part, "".join(stream))
 
 
@@ -212,7 +214,7 @@ def _put(
 ) -> None:
     plain = text.translate(_CONTROL)
     if run is not None and run.deleted:
-        gathering.deleted.append(plain)
+        gathering.aside(gathering.deleted, plain)
         return
     if run is not None and run.picture and in_body and _PICTURE in text:
         (gathering.pictures if run.picture == "raster" else gathering.vectors).add(run.picture_id)

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from actions.compare.text import normalise
 
 JUDGED_WORDS = 5
-LOOKED_FOR = 400  # paragraphs searched letter by letter; when more are missing, their number does not matter
+LOOKED_FOR = 100  # doubtful paragraphs that are searched in stretches; the rest must be found whole
 WORDS_PER_BREAK = 6
 SHOWN_CHARS = 80
 LOST = 0.5  # of one paragraph's runs of words
@@ -31,7 +31,11 @@ def lost(source: str, result: str) -> list[str]:
     present = Counter(run for run in _runs(tokens) if run in wanted)
     doubtful = [(words, count) for words, count in judged.items() if _missing(words, count, wanted, present) > LOST]
     stream = "".join(tokens)
-    return [" ".join(words)[:SHOWN_CHARS] for words, count in doubtful[:LOOKED_FOR] if not _is_in(words, count, stream)]
+    return [
+        " ".join(words)[:SHOWN_CHARS]
+        for place, (words, count) in enumerate(doubtful)
+        if not _is_in(words, count, stream, in_stretches=place < LOOKED_FOR)
+    ]
 
 
 def _runs(words: Sequence[str]) -> Iterator[tuple[str, ...]]:
@@ -45,11 +49,11 @@ def _missing(words: Sequence[str], count: int, wanted: Counter[tuple[str, ...]],
     return count * (1 - found / len(runs))
 
 
-def _is_in(words: Sequence[str], count: int, stream: str) -> bool:
+def _is_in(words: Sequence[str], count: int, stream: str, *, in_stretches: bool) -> bool:
     """Tell whether the letters stand in *stream* as often as they should, or once, in a few stretches."""
     if stream.count("".join(words)) >= count:
         return True
-    if count > 1:
+    if count > 1 or not in_stretches:
         return False
     return _stretches(words, stream) <= 1 + len(words) // WORDS_PER_BREAK
 

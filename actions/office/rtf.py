@@ -180,7 +180,7 @@ def _write(text: str, reader: _Reader) -> None:
     elif group.destination not in streams:
         return
     elif group.deleted:
-        gathering.deleted.append(text)
+        gathering.aside(gathering.deleted, text)
     elif group.hidden and text != "\n":
         gathering.aside(gathering.hidden, text)
     elif group.destination == words.BODY and group.instruction is not None and is_computed("".join(group.instruction)):

@@ -11,8 +11,8 @@ from typing import Final
 # Font character sets (\fcharset) as Python codecs; 0 and 1 mean the document's own code page, 2 is a symbol font.
 CHARSETS: Final = {
     77: "mac_roman", 128: "cp932", 129: "cp949", 130: "johab", 134: "gb18030", 136: "cp950",
-    161: "cp1253", 162: "cp1254",
-    163: "cp1258", 177: "cp1255", 178: "cp1256", 186: "cp1257", 204: "cp1251", 222: "cp874", 238: "cp1250", 254: "cp437", 255: "cp850",
+    161: "cp1253", 162: "cp1254", 163: "cp1258", 177: "cp1255",
+    178: "cp1256", 186: "cp1257", 204: "cp1251", 222: "cp874", 238: "cp1250", 254: "cp437", 255: "cp850",
 }  # fmt: skip
 SYMBOL_CHARSET: Final = 2
 CODEPAGES: Final = {10000: "mac_roman", 10007: "mac_cyrillic", 10029: "mac_latin2", 936: "gb18030", 65001: "utf-8"}

@@ -94,9 +94,14 @@ def settle_forms(pdf: Pdf, repairs: Repairs) -> None:
 
 def mend_annotations(pdf: Pdf, part: int, repairs: Repairs) -> None:
     """Reduce appearances to their normal state, and give one to an annotation that has none."""
-    if any(_lacks_field_appearance(annot) for annot in _annotations(pdf)):
+    form = entry(pdf.Root, "/AcroForm")
+    bare = sum(_lacks_field_appearance(annot) for annot in _annotations(pdf))
+    if form is not None and bare:
+        form["/NeedAppearances"] = True  # qpdf draws only when the form asks for it
         pdf.generate_appearance_streams()
-        repairs.add("annotations", "drew form fields that had no appearance")
+        if "/NeedAppearances" in form:
+            del form["/NeedAppearances"]
+        repairs.add("annotations", "drew a form field that had no appearance", count=bare)
     for annot in _annotations(pdf):
         kind = name_of(annot.get("/Subtype"))
         pictures = entry(annot, "/AP")

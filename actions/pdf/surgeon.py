@@ -6,6 +6,7 @@ both), ``pikepdf.pdfa.prepare`` last because it writes the claim.
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -29,10 +30,19 @@ def finish(pdf: Pdf, result: Path, flavour: str, repairs: Repairs, subject: str)
     """
     try:
         left = _repair(pdf, flavour, repairs)
-        pdf.save(result, **_save_settings(pdf, flavour, repairs))
+        for said in write(pdf, result, **_save_settings(pdf, flavour, repairs)):
+            repairs.add("file structure", "noticed while writing", said)
     except pikepdf.PdfError as broken:
         raise DamagedError(f"its objects cannot be read: {broken}", subject, "Ask the producer for a sound copy.") from broken
     return left
+
+
+def write(pdf: Pdf, target: Path, **settings: Any) -> list[str]:
+    """Save, and return what pikepdf warns of (form fields that no form lists …) in place of printing it."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        pdf.save(target, **settings)
+    return [str(warning.message) for warning in caught]
 
 
 def _repair(pdf: Pdf, flavour: str, repairs: Repairs) -> list[str]:

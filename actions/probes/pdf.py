@@ -1,6 +1,6 @@
 """What a PDF is beside its format: locked, signed, scripted, a form, a portfolio, searchable, sound.
 
-Two readers are asked, qpdf (through pikepdf) for the structure and MuPDF for the text, and their page counts must
+Two readers are asked, qpdf (through pikepdf) for the structure and MuPDF for the text (``pdf_text``), and their page counts must
 agree: a reader that repairs a broken page tree may quietly lose pages. Nothing is repaired or judged here, and bad
 content is an answer (``damaged``), never an exception.
 Source: ISO 32000-1:2008, 7.6 (encryption), 7.7.2 (catalog), 12.3.3, 12.5.6, 12.6.4.16, 12.7, 12.8, 7.11; ISO 19005-2, 6.6.4.
@@ -15,12 +15,11 @@ from pathlib import Path
 from typing import Any
 
 import pikepdf
-import pymupdf
 from pikepdf import Array, Dictionary, Name, Object, Pdf
 
 from actions.contract import Fact
+from actions.probes.pdf_text import sampled, text_facts
 
-SAMPLED_PAGES = 50  # for text and for content that can be decoded; spread over the whole file
 MAX_NODES = 200_000  # of a name tree, an outline, a field tree: hostile files make rings and mountains
 MAX_XMP_BYTES = 8_000_000
 HEAD_BYTES = 1024  # ISO 32000-1, Annex H: readers look for the header there
@@ -32,10 +31,6 @@ OUTWARD = frozenset({Name.URI, Name.GoToR, Name.Launch, Name.SubmitForm})
 _VERSION = re.compile(rb"%PDF-(\d\.\d)")
 _PART = re.compile(r"pdfaid:part\s*(?:=\s*[\"']|>)\s*(\d)")
 _CONFORMANCE = re.compile(r"pdfaid:conformance\s*(?:=\s*[\"']|>)\s*([A-Za-z])")
-
-mupdf: Any = pymupdf  # half typed
-mupdf.TOOLS.mupdf_display_errors(False)
-mupdf.TOOLS.mupdf_display_warnings(False)
 
 
 def probe(source: Path) -> dict[str, Fact]:
@@ -60,7 +55,7 @@ def _probe_open(pdf: Pdf, source: Path) -> dict[str, Fact]:
     facts["embedded_files"] = int(str(facts.pop("_pins"))) + _name_tree_size(pdf.Root, "/EmbeddedFiles")
     facts["javascript"] = bool(facts.pop("_scripted")) or _catalog_scripted(pdf.Root)
     damage = _undecodable(pdf) or ("has no pages" if not len(pdf.pages) else "")
-    second = _of_text(source)
+    second = text_facts(source)
     other, flaw = second.pop("_pages", None), second.pop("_flaw", "")
     if not damage and other != facts["pages"]:
         damage = f"one reader finds {facts['pages']} pages, another {'none' if other is None else other}"
@@ -207,14 +202,14 @@ def _pdfa_claim(root: Object) -> str:
         raw = metadata.read_bytes()
     except pikepdf.PdfError:
         return ""
-    text = raw.decode("utf-16" if raw[:2] in (b"\xfe\xff", b"\xff\xfe") else "utf-8", "replace")
+    text = raw.replace(b"\0", b"").decode("utf-8", "replace")  # XMP may be UTF-16 or UTF-32; what is sought is ASCII
     part, conformance = _PART.search(text), _CONFORMANCE.search(text)
     return part[1] + (conformance[1].lower() if conformance else "") if part else ""
 
 
 def _undecodable(pdf: Pdf) -> str:
     """Which sampled page's content cannot be decoded to its end; empty when all can."""
-    for page_index in _sample(len(pdf.pages)):
+    for page_index in sampled(len(pdf.pages)):
         before = len(pdf.get_warnings())
         try:
             contents = pdf.pages[page_index].obj.get("/Contents")
@@ -226,56 +221,6 @@ def _undecodable(pdf: Pdf) -> str:
         if any("decoding" in str(warning) for warning in pdf.get_warnings()[before:]):
             return f"the content of page {page_index + 1} has errors"
     return ""
-
-
-def _of_text(source: Path) -> dict[str, Fact]:
-    """MuPDF's page count, which sampled pages have text, and what it complained of in their content."""
-    flaw = ""
-    try:
-        with mupdf.open(source, filetype="pdf") as document:
-            total, repaired = len(document), bool(document.is_repaired)
-            mupdf.TOOLS.mupdf_warnings(reset=True)
-            kinds = set()
-            for page_index in _sample(total):
-                kinds.add(_page_kind(document, page_index))
-                flaw = flaw or _flaw(page_index + 1, repaired=repaired)
-    except Exception:  # noqa: BLE001 -- MuPDF raises its own classes, RuntimeError and ValueError on hostile bytes; no count is the finding
-        return {}
-    finally:
-        mupdf.TOOLS.store_shrink(100)
-        mupdf.TOOLS.reset_mupdf_warnings()
-    facts: dict[str, Fact] = {"_pages": total, "_flaw": flaw, "repaired": repaired}
-    if kinds - {"blank"}:
-        facts["text_layer"] = "none" if "text" not in kinds else ("some" if "image" in kinds else "full")
-    return facts
-
-
-def _flaw(page_number: int, *, repaired: bool) -> str:
-    """What the page's content suffered. Sloppy syntax in a sound file is its producer's; in a torn file it is the tear."""
-    said = mupdf.TOOLS.mupdf_warnings(reset=True)
-    if repaired and ("syntax error" in said or "zlib error" in said):
-        return f"the file is torn, and the content of page {page_number} has errors"
-    return ""
-
-
-def _page_kind(document: Any, page_index: int) -> str:
-    """text, image (nothing else), drawing or blank; drawings and blank pages say neither yes nor no of a text layer."""
-    try:
-        page = document[page_index]
-        if any(char.isalnum() for char in page.get_text()):
-            return "text"
-        if page.get_images():
-            return "image"
-        return "drawing" if page.get_bboxlog() else "blank"
-    except Exception:  # noqa: BLE001 -- as in ``_of_text``; a page that cannot be read says nothing of text
-        return "blank"
-
-
-def _sample(total: int) -> list[int]:
-    """Page indices (0-based), at most ``SAMPLED_PAGES``, evenly spread, first and last among them."""
-    if total <= SAMPLED_PAGES:
-        return list(range(total))
-    return [round(at * (total - 1) / (SAMPLED_PAGES - 1)) for at in range(SAMPLED_PAGES)]
 
 
 def _version(pdf: Pdf) -> str:

@@ -174,7 +174,11 @@ class LibreOffice:
             children.bridge.stdin.flush()
         except BrokenPipeError:
             self._crashed(children)
-        answer = self._answer(children, deadline_s)
+        try:
+            answer = self._answer(children, deadline_s)
+        except BaseException:
+            self.close()  # an answer left unread would be taken for the next request's
+            raise
         if not answer["ok"]:
             self._raise(children, answer["word"], answer["message"])
         return answer

@@ -26,7 +26,6 @@ import unohelper  # type: ignore[import-not-found]
 from com.sun.star.beans import PropertyValue  # type: ignore[import-not-found]
 from com.sun.star.connection import NoConnectException  # type: ignore[import-not-found]
 from com.sun.star.document import XGraphicStorageHandler  # type: ignore[import-not-found]
-from com.sun.star.lang import DisposedException  # type: ignore[import-not-found]
 from com.sun.star.task import XInteractionHandler  # type: ignore[import-not-found]
 
 CONNECT_PAUSE_S = 0.005  # LibreOffice answers ~0.1 s after its start
@@ -161,8 +160,6 @@ class Bridge:
         except KeyError as unknown:
             raise FailedError("unreadable", f"no import filter for {unknown}") from unknown
         except uno.getClass("com.sun.star.uno.Exception") as problem:
-            if is_lost(problem):
-                raise
             raise FailedError(word_for(asked.requests), text_of(problem)) from problem
         return {"kind": self.kind, "import_filter": filter_name, "asked": asked.requests}
 
@@ -196,14 +193,12 @@ class Bridge:
         if still_media:
             self.still_media()
         data = uno.Any("[]com.sun.star.beans.PropertyValue", values(**options))
-        pages = 0 if options.get("ExportNotesInMargin") else self.pages()
+        pages = self.pages()
         try:
             self.document.storeToURL(uno.systemPathToFileUrl(target), values(FilterName=filter_name, FilterData=data))
         except uno.getClass("com.sun.star.uno.Exception") as problem:
-            if is_lost(problem):
-                raise
             raise FailedError("export", text_of(problem)) from problem
-        return {"pages": pages or self.pages()}
+        return {"pages": pages}
 
     def pages(self) -> int:
         """Pages as laid out (text), slides or drawing pages; 0 where the model has none. Drops a text's comments."""
@@ -253,10 +248,15 @@ class Bridge:
             try:
                 document.close(True)
             except uno.getClass("com.sun.star.uno.Exception") as problem:
-                if is_lost(problem):
-                    raise
                 raise FailedError("close", text_of(problem)) from problem
         return {}
+
+    def is_alive(self) -> bool:
+        """Whether LibreOffice still answers: an exception alone does not tell, it comes in many kinds."""
+        try:
+            return bool(self.desktop.getImplementationName())
+        except uno.getClass("com.sun.star.uno.Exception"):
+            return False
 
     def answer(self, request: dict[str, Any]) -> dict[str, Any]:
         """Do what one line asks."""
@@ -286,11 +286,6 @@ def pick(offered: Any, interface: str) -> Any:
     """The continuation of that kind among *offered*, or None."""
     wanted = uno.getTypeByName(f"com.sun.star.task.{interface}")
     return next((found for one in offered if (found := one.queryInterface(wanted))), None)
-
-
-def is_lost(problem: Any) -> bool:
-    """Whether LibreOffice itself is gone: the bridge says so in two kinds of exception."""
-    return isinstance(problem, DisposedException) or "URP bridge" in str(getattr(problem, "Message", ""))
 
 
 def word_for(requests: list[str]) -> str:
@@ -330,12 +325,15 @@ def main(pipe: str, office_pid: int, patience_s: float) -> None:
         request = json.loads(requests.get())
         try:
             say({"ok": True, **bridge.answer(request)})
+            continue
         except FailedError as failed:
-            say({"ok": False, "word": failed.word, "message": failed.message})
+            word, message = failed.word, failed.message
         except uno.getClass("com.sun.star.uno.Exception") as problem:
-            say({"ok": False, "word": "lost" if is_lost(problem) else "failed", "message": text_of(problem)})
-            if is_lost(problem):
-                sys.exit(1)
+            word, message = "failed", text_of(problem)
+        if not bridge.is_alive():
+            say({"ok": False, "word": "lost", "message": message})
+            sys.exit(1)
+        say({"ok": False, "word": word, "message": message})
 
 
 if __name__ == "__main__":

@@ -237,20 +237,30 @@ def write_archive(lib: Path) -> Path:
     argv[1:1] = [f"-XX:ArchiveClassesAtExit={target}"]
     with tempfile.TemporaryDirectory(prefix="verapdf-") as folder:
         sample = Path(folder, "sample.pdf")
-        sample.write_bytes(_SAMPLE)
+        sample.write_bytes(_sample())
         argv[1:1] = [f"-Djava.io.tmpdir={folder}"]
-        process.run(argv, subject=str(lib), timeout_s=120, cwd=Path(folder), stdin=f"{sample}\n".encode())
+        process.run(argv, subject=str(lib), timeout_s=120, cwd=Path(folder), accept=FINISHED, stdin=f"{sample}\n".encode())
     if not target.exists():
         raise ToolFailedError("Java wrote no class-data archive", str(lib), "veraPDF works without it, only starts slower.")
     target.chmod(0o644)
     return target
 
 
-_SAMPLE = (  # enough to load the parser's, the model's and the report's classes
-    b"%PDF-1.4\n1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj\n2 0 obj<</Type/Pages/Kids[3 0 R]/Count 1>>endobj\n"
-    b"3 0 obj<</Type/Page/Parent 2 0 R/MediaBox[0 0 9 9]>>endobj\nxref\n0 4\n0000000000 65535 f \n0000000009 00000 n \n"
-    b"0000000053 00000 n \n0000000102 00000 n \ntrailer<</Size 4/Root 1 0 R>>\nstartxref\n161\n%%EOF\n"
-)
+FINISHED = (0, 1)  # veraPDF's exit codes: all valid; something is not valid, as our empty page
+
+
+def _sample() -> bytes:
+    """A PDF of one empty page: enough to load the classes of parser, model, validation and report."""
+    bodies = (
+        b"<</Type/Catalog/Pages 2 0 R>>",
+        b"<</Type/Pages/Kids[3 0 R]/Count 1>>",
+        b"<</Type/Page/Parent 2 0 R/MediaBox[0 0 9 9]>>",
+    )
+    data, table = b"%PDF-1.4\n", b"0000000000 65535 f \n"
+    for index, body in enumerate(bodies, start=1):
+        table += b"%010d 00000 n \n" % len(data)
+        data += b"%d 0 obj%sendobj\n" % (index, body)
+    return data + b"xref\n0 4\n%strailer<</Size 4/Root 1 0 R>>\nstartxref\n%d\n%%%%EOF\n" % (table, len(data))
 
 
 def _jars(lib: Path | None) -> list[Path]:

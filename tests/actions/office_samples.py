@@ -50,7 +50,8 @@ PARTS = {
     "footnote": (
         "<text:p>Se noten<text:note text:id='n1' text:note-class='footnote'>"
         "<text:note-citation>1</text:note-citation><text:note-body>"
-        "<text:p>Fotnotens text om överklagande inom tre veckor från delgivningen.</text:p></text:note-body></text:note> härvid.</text:p>"
+        "<text:p>Fotnotens text om överklagande inom tre veckor från delgivningen.</text:p>"
+        "</text:note-body></text:note> härvid.</text:p>"
     ),
     "remarks": (
         "<text:p>Här står<text:change text:change-id='ct1'/> något<office:annotation><dc:creator>Örjan</dc:creator>"

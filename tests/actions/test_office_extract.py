@@ -196,3 +196,9 @@ def test_real_files_are_read_or_refused(family):
         except RefusedError:
             continue
         assert content is None or content.reader
+
+
+def test_a_field_that_never_ends_is_told_because_it_swallows_text(tmp_path):
+    begin = '<w:r><w:fldChar w:fldCharType="begin"/></w:r>'
+    content = extract.read(docx(tmp_path / "a.docx", f"<w:p>{begin}</w:p><w:p><w:r><w:t>slukad</w:t></w:r></w:p>"))
+    assert content.damage

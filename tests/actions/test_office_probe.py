@@ -19,9 +19,7 @@ def opc(path: Path, parts: dict[str, str]) -> Path:
     with zipfile.ZipFile(path, "w") as package:
         package.writestr("[Content_Types].xml", "<Types/>")
         for name, text in parts.items():
-            package.writestr(
-                name.replace("__", "/").replace("_xml", ".xml").replace("_bin", ".bin").replace("_rels", ".rels"), text
-            )
+            package.writestr(name, text)
     return path
 
 

@@ -42,7 +42,7 @@ def write(path: Path, pages: int = 2, **look) -> Path:
         font = {"fontname": "F0", "fontfile": str(look["font"])} if "font" in look else {"fontname": look.get("builtin", "helv")}
         for line in [f"Sida {number + 1}", *changed.get("lines", LINES)]:
             page.insert_text((x, y), line, fontsize=look.get("size", 11), color=changed.get("color", (0, 0, 0)), **font)
-            y += 18
+            y += max(18, 1.25 * look.get("size", 11))
         if changed.get("picture", True):
             page.insert_image((50, 600, 170, 680), stream=picture())
         if "rotate" in changed:

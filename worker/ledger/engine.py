@@ -9,13 +9,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.pool import ConnectionPoolEntry
 
+from actions.errors import PermanentError
 from worker.ledger import migrations
+
+
+class LedgerDamagedError(PermanentError):
+    """The database's file is not one, or is broken. Nothing is lost: the store holds all that it held."""
+
+    code: ClassVar[str] = "ledger-damaged"
+
 
 HEAD = "0001"
 """The newest migration; compared first, because loading Alembic costs 0.2 s."""

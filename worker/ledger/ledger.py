@@ -93,8 +93,17 @@ class Ledger:
 
     @classmethod
     def open(cls, path: Path) -> Ledger:
-        """The embedded ledger at *path*, created when absent."""
-        return cls(database.open_engine(database.sqlite_url(path)))
+        """The embedded ledger at *path*, created when absent.
+
+        Raises:
+            LedgerDamagedError: What lies there is no database, or a broken one.
+        """
+        try:
+            return cls(database.open_engine(database.sqlite_url(path)))
+        except sa.exc.DatabaseError as broken:
+            raise database.LedgerDamagedError(
+                f"cannot be read: {broken.orig}", str(path), "Run `bevara ledger rebuild`: it is made again from the store."
+            ) from broken
 
     def close(self) -> None:
         """Let go of the database."""
@@ -299,7 +308,8 @@ class Ledger:
     def _append(self, db: sa.Connection, job: Job, told: Sequence[EventDraft]) -> None:
         if not told:
             return
-        seq, prev = self._sql.chain_end.run(db, {"home": job.package_key}).one()
+        end: Any = self._sql.chain_end.run(db, {"home": job.package_key}).one()
+        seq, prev = int(end[0]), str(end[1])
         rows = []
         for draft in told:
             seq += 1

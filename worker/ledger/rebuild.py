@@ -20,7 +20,7 @@ from worker.ledger.facts import JobState, TaskState
 from worker.ledger.ledger import Ledger
 from worker.ledger.schema import contents, entries, events, jobs, packages, tasks
 from worker.paths import raw_path
-from worker.store.contract import Content, Store
+from worker.store.contract import Content, Store, StoreDamagedError
 
 _CHUNK = 500
 
@@ -36,28 +36,28 @@ class _Texts:
 
 
 def reconcile(ledger: Ledger, store: Store) -> list[str]:
-    """Bring the ledger up to what the store has committed; one sentence for each package that was behind."""
+    """Bring the ledger up to what the store has committed; one sentence for each package that was behind.
+
+    Raises:
+        StoreDamagedError: The ledger knows of versions that the store does not have. Nothing is changed: this is a loss.
+    """
     with ledger.engine.connect() as db:
         known = {row.object_id: row for row in db.execute(sa.select(packages))}
+    for name, indexed in known.items():
+        if indexed.version > (head := store.head(name)):
+            raise StoreDamagedError(
+                f"the ledger knows version {indexed.version}, the store has {head}: versions were lost",
+                name,
+                "Restore the store from another copy. To accept the loss, run `bevara ledger rebuild`.",
+            )
     done = []
     for name in store.objects():
         row, head = known.get(name), store.head(name)
         if row is not None and row.version == head:
             continue
-        if row is None or not _catch_up(ledger, store, row, head):
-            _rebuild_package(ledger, store, name)
-        done.append(f"The ledger was brought up to version {head} of {name}.")
+        if (row is not None and _catch_up(ledger, store, row, head)) or _rebuild_package(ledger, store, name):
+            done.append(f"The ledger was brought up to version {head} of {name}.")
     return done
-
-
-def rebuild(ledger: Ledger, store: Store) -> None:
-    """Empty *ledger* and fill it from *store*. Repeatable; a kill in the middle is healed by running it again."""
-    with ledger.engine.begin() as db:
-        for table in (events, entries, contents, tasks, jobs, packages):
-            db.execute(sa.delete(table))
-    for name in store.objects():
-        _rebuild_package(ledger, store, name)
-    database.checkpoint(ledger.engine)
 
 
 def _catch_up(ledger: Ledger, store: Store, row: sa.Row[Any], head: int) -> bool:
@@ -75,14 +75,15 @@ def _catch_up(ledger: Ledger, store: Store, row: sa.Row[Any], head: int) -> bool
     return True
 
 
-def _rebuild_package(ledger: Ledger, store: Store, name: str) -> None:
+def _rebuild_package(ledger: Ledger, store: Store, name: str) -> bool:
+    """Index one package; False: another program put it into the store, it is preserved but not our history."""
     texts = _texts(store, name)
     if not texts:
-        return  # an object that another program put into the store: preserved, but not our history
+        return False
     with ledger.engine.begin() as db:
         _forget(db, name)
         first = _document(store, name, texts[0].job)
-        row = {"object_id": name, "tenant": first["tenant"], "package": first["package"], "version": texts[-1].version}
+        row = {"object_id": name, "tenant": first["tenant"], "package": first["package"], "version": store.head(name)}
         home = db.execute(
             sa.insert(packages).values(**row, last_seq=0, last_hash=first_prev(name)).returning(packages.c.id)
         ).scalar_one()
@@ -91,6 +92,7 @@ def _rebuild_package(ledger: Ledger, store: Store, name: str) -> None:
             _add_events(db, home, text.version, _lines(store, name, text.events))
             _add_records(ledger, db, home, text.version, _lines(store, name, text.records))
         _locate_contents(db, home, store.contents(name))
+    return True
 
 
 def _forget(db: sa.Connection, name: str) -> None:

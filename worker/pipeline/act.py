@@ -162,7 +162,7 @@ def _rung(bench: Bench, plan: Plan, rung: Rung) -> Acted:
         for output in result.outcome.outputs
         if output.role is Role.METADATA
     ]
-    acted = Acted(Status.MIGRATED, "ok", made=made, facts={k: v for result in steps for k, v in measured(result).items()})
+    acted = Acted(Status.MIGRATED, plan.reason, made=made, facts={k: v for result in steps for k, v in measured(result).items()})
     if compared is not None:
         acted.evidence, acted.evidence_of = compared.folder, compared.outcome.outputs
     return acted

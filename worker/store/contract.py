@@ -1,7 +1,7 @@
 """What every store promises, whatever it is made of (design.md §7).
 
 A store keeps OCFL 1.1 objects. The contract speaks of objects, versions, logical paths and digests; never of folders
-or buckets. Every backend is held to ``tests/worker/test_store_contract.py``. Policies, jobs and events are unknown here.
+or buckets. Every backend is held to ``tests/worker/test_store_directory.py``. Policies, jobs and events are unknown here.
 """
 
 from __future__ import annotations
@@ -108,7 +108,7 @@ class Draft(Protocol):
         ...
 
     def add_file(self, path: Path, logical_path: str) -> Stored:
-        """``ingest`` of a regular file; a symbolic link is refused with OSError."""
+        """``ingest`` of a regular file; anything else (a link, a pipe) is refused with OSError."""
         ...
 
     def close(self) -> None:

@@ -11,8 +11,10 @@ A draft's folder: ``draft.json`` (whose it is), ``index.sqlite3``, and ``object/
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
+import stat
 import threading
 from collections import OrderedDict
 from pathlib import Path
@@ -51,8 +53,11 @@ class DirectoryDraft:
         self.index.close()
 
     def add_file(self, path: Path, logical_path: str) -> Stored:
-        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        # Not blocking: opening a named pipe would otherwise wait for somebody to write.
+        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         try:
+            if not stat.S_ISREG(os.fstat(fd).st_mode):
+                raise OSError(errno.EINVAL, "is not a regular file", str(path))
             return self.ingest(fd, logical_path)
         finally:
             os.close(fd)
@@ -70,7 +75,7 @@ class DirectoryDraft:
         found = digests.digest_bytes(data)
         if held := self.index.find(found.sha512):
             return self._stored(held, found, new=False)
-        name = self._reserve(logical_path, found.sha512)
+        name = self._reserve(logical_path)
         try:
             fd = self._create(name)
             try:
@@ -83,7 +88,7 @@ class DirectoryDraft:
 
     def _ingest_large(self, source: Source, head: bytes, logical_path: str) -> Stored:
         """Write before the digest is known, under a name made from the path; drop it again when it was known."""
-        name = self._reserve(logical_path, os.urandom(64).hex())
+        name = self._reserve(logical_path)
         try:
             fd = self._create(name)
             try:
@@ -124,12 +129,12 @@ class DirectoryDraft:
         root = self.object if held.new else self._stored_object
         return Stored(found.sha256, found.sha512, found.size_bytes, held.path, root / held.path, new)
 
-    def _reserve(self, logical_path: str, sha512: str) -> str:
+    def _reserve(self, logical_path: str) -> str:
         """A content name that no other content has; files of a killed write that nobody remembers may be overwritten."""
-        name = layout.content_name(logical_path, sha512)
+        name = layout.content_name(logical_path)
         with self._lock:
             if name in self._taken or self.index.digest_at(self._prefix + name):
-                name = layout.digest_name(sha512)
+                name = layout.fresh_name()
             self._taken.add(name)
         return name
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 
 ROOT_NAMASTE = ("0=ocfl_1.1", b"ocfl_1.1\n")
@@ -52,15 +53,16 @@ def sidecar(sha512: str) -> bytes:
     return f"{sha512} {INVENTORY}\n".encode()
 
 
-def content_name(logical_path: str, sha512: str) -> str:
-    """Where content goes below ``vN/content/``: under its logical path, or its digest where that is not safe."""
+def content_name(logical_path: str) -> str:
+    """Where content goes below ``vN/content/``: under its logical path, or another name where that is not safe."""
     parts = logical_path.split("/")
     safe = len(logical_path) <= _MAX_PATH_CHARS and all(
         part not in ("", ".", "..") and len(part.encode()) <= _MAX_COMPONENT_BYTES for part in parts
     )
-    return logical_path if safe else digest_name(sha512)
+    return logical_path if safe else fresh_name()
 
 
-def digest_name(sha512: str) -> str:
-    """A content name that collides with nothing else."""
-    return f"by-digest/{sha512[:2]}/{sha512}"
+def fresh_name() -> str:
+    """A content name that collides with nothing else; which file it is, the inventory says."""
+    name = os.urandom(16).hex()
+    return f"renamed/{name[:2]}/{name}"
