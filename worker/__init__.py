@@ -1,5 +1,3 @@
 """The service: queue, ledger, stores, policies, pipeline, command line. Never opens a record's content itself."""
 
-from importlib.metadata import version
-
-__version__ = version("bevara")
+__version__ = "0.1.0"

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from actions.errors import PreservationError
 from actions.tools import bubblewrap, process
+from worker import __version__
 from worker.settings import Settings
 
 LIBREOFFICE_HOMES = (Path("/usr/lib/libreoffice/program"), Path("/opt/libreoffice/program"))
@@ -65,7 +66,7 @@ def tools(settings: Settings) -> Iterator[Tool]:
 def digest(settings: Settings) -> str:
     """SHA-256 over names and versions: the same digest, the same tools."""
     lines = sorted(f"{tool.name} {tool.version}" for tool in tools(settings))
-    return hashlib.sha256("\n".join([*lines, metadata.version("bevara")]).encode()).hexdigest()
+    return hashlib.sha256("\n".join([*lines, __version__]).encode()).hexdigest()
 
 
 def _asked(name: str, version: Callable[[], str | None], purpose: str, packages: str) -> Tool:

@@ -81,7 +81,9 @@ def difference(source: Picture, result: Picture, excused: Mask | None = None) ->
     """
     if np.array_equal(source, result):
         return SAME
-    unlike = (source != result).any(axis=2)
+    unlike = source[..., 0] != result[..., 0]  # numpy's own any() over three values takes ten times as long
+    unlike |= source[..., 1] != result[..., 1]
+    unlike |= source[..., 2] != result[..., 2]
     if excused is not None:
         unlike &= ~excused
     area = _surroundings(unlike)
@@ -186,5 +188,5 @@ def _window_means(plane: Plane, size: int = WINDOW_PX, stride: int = STRIDE_PX) 
 
 
 def _inked_windows(picture: Picture) -> int:
-    ink = (picture.min(axis=2) < 255 - INK_LEVELS)[::4, ::4]  # every fourth pixel: only a rough count is needed
+    ink = picture[::4, ::4].min(axis=2) < 255 - INK_LEVELS  # every fourth pixel: only a rough count is needed
     return int((_window_means(ink.astype(np.float32), WINDOW_PX // 4, 2) > 0).sum())

@@ -116,10 +116,10 @@ def pdf(work: Path) -> list[Row]:
 
 
 def identify(work: Path) -> list[Row]:
-    """Naming formats, process start included, against fido's command line."""
+    """Naming formats, process start included, against fido's command line, which names formats and nothing else."""
     source = inputs.mix(work / "mix")
     ours, fido = in_turn(
-        lambda: timed([BIN / "bevara", "identify", "--json", source], accept=(0, 1)),
+        lambda: timed([BIN / "bevara", "identify", "--formats-only", source], accept=(0, 1)),
         lambda: timed([BIN / "fido", "-q", "-recurse", source]),
     )
     return [_times("identification, real mix", ours, "fido -recurse", fido, 6)]

@@ -42,7 +42,7 @@ class Examined:
         }
 
 
-def examine(pool: HostPool, path: Path, name: str, kind: Kind) -> Examined:
+def examine(pool: HostPool, path: Path, name: str, kind: Kind, *, probe: bool = True) -> Examined:
     """Ask the identifiers and the probes; a file that crashes them gets an answer that says so."""
     found = Examined(name)
     if kind is not Kind.FILE:
@@ -57,8 +57,10 @@ def examine(pool: HostPool, path: Path, name: str, kind: Kind) -> Examined:
             puid, mime = identity.facts.get("puid"), identity.facts.get("mime")
             found.puid, found.mime = (str(puid) if puid else None), (str(mime) if mime else None)
             found.voices = identity.voices
-            asked = {"puid": found.puid, "mime": found.mime, "extension": extension}
-            found.facts = {**identity.facts, **bench.step("probe", path, asked).outcome.facts}
+            found.facts = dict(identity.facts)
+            if probe:
+                asked = {"puid": found.puid, "mime": found.mime, "extension": extension}
+                found.facts |= bench.step("probe", path, asked).outcome.facts
         found.said = str(identity.facts.get("format_name") or "unidentified")
     except StepFailedError as no:
         found.said = f"could not be examined: {no.error.what}"
