@@ -17,6 +17,7 @@ from pydantic import Field
 from actions.contract import ActionSpec, Fact, Kind, Outcome, Params, Verdict
 from actions.errors import ToolMissingError
 from actions.tools import verapdf
+from actions.tools.verapdf_report import Report
 
 LEVELS = {"b": 0, "u": 1, "a": 2}  # a covers u covers b (ISO 19005-2, clause 5)
 PIKEPDF_FLAVOURS = {"1b", "2b", "3b"}
@@ -59,7 +60,7 @@ def run(source: Path, workdir: Path, params: PdfaValidateParams) -> Outcome:
     return _judge(report, params.flavour)
 
 
-def _judge(report: verapdf.Report, flavour: str) -> Outcome:
+def _judge(report: Report, flavour: str) -> Outcome:
     tool = verapdf.version()
     clauses = sorted({failure.clause for failure in report.failures})
     if not report.profile:

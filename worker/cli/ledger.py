@@ -17,7 +17,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Rebuild, and say so."""
-    with Archive(Path(args.archive)) as archive:
-        archive.rebuild_ledger()
+    with Archive(Path(args.archive), rebuild=True):
+        pass
     print(f"{args.archive}: the ledger was made again from the store")
     return 0

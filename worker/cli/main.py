@@ -53,7 +53,7 @@ def main(argv: Sequence[str]) -> int:
         return command(args)
     except PreservationError as known:
         print(f"bevara: {known.subject}: {known.what}. {known.remedy}", file=sys.stderr)
-        return NOT_FIT if known.reason in ("tool-missing", "tool-crashed", "disk-full", "archive-in-use") else BAD_INPUT
+        return NOT_FIT if known.reason in ("tool-missing", "tool-crashed", "disk-full", "archive-busy", "ledger-damaged", "store-damaged") else BAD_INPUT
     except KeyboardInterrupt:
         print("\nbevara: stopped.", file=sys.stderr)
         return INTERRUPTED
