@@ -12,6 +12,7 @@ Source: design.md promise P2; InSPECT, "Significant properties of e-mails, docum
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache, partial
 from pathlib import Path
 
 import pymupdf
@@ -21,9 +22,9 @@ from actions.compare import evidence
 from actions.compare.pages import UnreadableError
 from actions.contract import ActionSpec, Check, Kind, Level, Outcome, Params
 from actions.errors import RefusedError
-from actions.office import checks, extract, pages_side
-from actions.office.checks import Limits, Sides
+from actions.office import checks, extract, pages_side, sketch
 from actions.office.content import OfficeContent
+from actions.office.sides import Limits, Sides
 
 SIDECAR_BYTES = 50_000_000
 
@@ -76,7 +77,10 @@ def run(source: Path, workdir: Path, params: OfficeCompareParams) -> Outcome:
     beside = _sidecar(workdir, params.comments_sidecar)
     expected = params.slides or params.pages
     limits = Limits(params.text_recall, params.lost_passages, expected, params.notes_pages, params.fonts_missing)
-    sides = Sides(voice.content, shown, beside, independent=voice.is_independent, why=voice.why)
+    reread = cache(lambda: pages_side.by_place(workdir / params.result))
+    sides = Sides(
+        voice.content, shown, beside, voice.is_independent, voice.why, reread, partial(sketch.misplaced, workdir / params.result)
+    )
     made = checks.checks_of(sides, limits)
     outputs = evidence.save(workdir, 1, None, shown.first)
     notes: tuple[str, ...] = (voice.why,) if voice.why else ()

@@ -132,7 +132,7 @@ def export_options(params: OfficeToPdfaParams, *, has_notes: bool) -> dict[str, 
         "IsSkipEmptyPages": False,  # so that pages can be counted against the model
         "UseLosslessCompression": True,
         "ReduceImageResolution": False,
-        "ExportPlaceholders": False,
+        "ExportPlaceholders": True,  # a template's «Name» is its text; empty frames of a slide stay empty
         "EmbedStandardFonts": True,
         "UseTransitionEffects": False,
     }

@@ -14,20 +14,18 @@ BUILD = Path(__file__).resolve().parents[1] / "build"
 
 def run() -> int:
     """Preserve the samples in a new archive; 0 unless the job itself could not be done."""
-    folder, archive = BUILD / "samples", BUILD / "demo"
-    if not (folder / ".made").exists():
+    folder, archive, report = BUILD / "samples", BUILD / "demo", BUILD / "demo-report"
+    if not folder.exists():
         print("demo: making samples with LibreOffice, PyMuPDF and Pillow (only the first time)", flush=True)
         samples.make(folder.with_name("samples.new"))
-        shutil.rmtree(folder, ignore_errors=True)
         folder.with_name("samples.new").rename(folder)
-        (folder / ".made").touch()
     shutil.rmtree(archive, ignore_errors=True)
-    code = main(["preserve", str(folder), "--archive", str(archive), "--tenant", "demo", "--report", str(archive / "report")])
+    code = main(["preserve", str(folder), "--archive", str(archive), "--tenant", "demo", "--report", str(report)])
     if code not in (0, 1):
         return code
     print("\nThe samples hold a locked, a broken and an empty file on purpose: those wait for a person.")
     verified = main(["verify", str(archive)])
-    print(f"\nOpen the report:  {archive / 'report' / 'report.html'}")
+    print(f"\nOpen the report:  {report / 'report.html'}")
     return verified
 
 

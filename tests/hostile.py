@@ -93,8 +93,8 @@ def killing_pdf(depth: int = 300_000) -> bytes:
         b"<</Type/Page/Parent 2 0 R/MediaBox[0 0 99 99]>>",
         b"<</Type/Outlines/First 5 0 R/Last 5 0 R/Count 1>>",
     ]
-    for me in range(5, 5 + depth):
-        objects.append(b"<</Title(x)/Parent %d 0 R/First %d 0 R/Last %d 0 R/Count 1>>" % (me - 1, me + 1, me + 1))
+    entry = b"<</Title(x)/Parent %d 0 R/First %d 0 R/Last %d 0 R/Count 1>>"
+    objects += [entry % (me - 1, me + 1, me + 1) for me in range(5, 5 + depth)]
     objects.append(b"<</Title(x)/Parent %d 0 R>>" % (4 + depth))
     return pdf(objects)
 
@@ -167,29 +167,18 @@ def lying_bmp(width: int = 30_000, height: int = 30_000) -> bytes:
     return b"BM" + struct.pack("<IHHI", 54 + width * height * 3, 0, 0, 54) + info + b"\x55" * 100
 
 
-def zip_bomb_docx(megabytes: int = 3000) -> bytes:
-    """A document whose text unpacks to gigabytes."""
-    out = io.BytesIO()
-    types = (
-        '<?xml version="1.0"?><Types xmlns="http://schemas.openxmlformats.org/package/2006/content-types">'
-        '<Default Extension="rels" ContentType="application/vnd.openxmlformats-package.relationships+xml"/>'
-        '<Override PartName="/word/document.xml" '
-        'ContentType="application/vnd.openxmlformats-officedocument.wordprocessingml.document.main+xml"/></Types>'
-    )
-    relations = (
-        '<?xml version="1.0"?><Relationships xmlns="http://schemas.openxmlformats.org/package/2006/relationships"><Relationship Id="r" '
-        'Type="http://schemas.openxmlformats.org/officeDocument/2006/relationships/officeDocument" Target="word/document.xml"/>'
-        "</Relationships>"
-    )
-    space = "http://schemas.openxmlformats.org/wordprocessingml/2006/main"
-    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as package:
-        package.writestr("[Content_Types].xml", types)
-        package.writestr("_rels/.rels", relations)
-        with package.open("word/document.xml", "w", force_zip64=True) as text:
-            text.write(f'<w:document xmlns:w="{space}"><w:body><w:p><w:r><w:t>'.encode())
+def bomb_odt(megabytes: int = 6000) -> bytes:
+    """A document whose text unpacks to gigabytes, out of a few MB."""
+    source, out = zipfile.ZipFile(io.BytesIO(odt("<text:p>@</text:p>"))), io.BytesIO()
+    before, _, after = source.read("content.xml").partition(b"@")
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as package:
+        package.writestr("mimetype", _ODT, zipfile.ZIP_STORED)
+        with package.open("content.xml", "w", force_zip64=True) as text:
+            text.write(before)
             for _ in range(megabytes):
-                text.write(b" " * 1_000_000)
-            text.write(b"</w:t></w:r></w:p></w:body></w:document>")
+                text.write(b"a" * 1_000_000)
+            text.write(after)
+        package.writestr("META-INF/manifest.xml", source.read("META-INF/manifest.xml"))
     return out.getvalue()
 
 
@@ -213,7 +202,7 @@ try:
     desktop = context.ServiceManager.createInstance("com.sun.star.frame.Desktop")
     text = desktop.loadComponentFromURL("private:factory/swriter", "_blank", 0, (option("Hidden", True),))
     text.Text.setString("Sekretess: Åsa Öberg")
-    for path, name in (("laast.odt", "writer8"), ("laast.docx", "MS Word 2007 XML"), ("laast.doc", "MS Word 97")):
+    for path, name in (("laast.odt", "writer8"), ("laast.doc", "MS Word 97")):
         text.storeToURL(pathlib.Path(target, path).as_uri(), (option("FilterName", name), option("Password", "hemligt")))
 finally:
     os.killpg(office.pid, signal.SIGKILL); office.wait()
@@ -221,7 +210,7 @@ finally:
 
 
 def locked_office(folder: Path, program: Path) -> dict[str, bytes]:
-    """ODT, DOCX and DOC that LibreOffice itself has saved with a password; *program* is its folder."""
+    """ODT and DOC that LibreOffice itself has saved with a password; *program* is its folder."""
     with tempfile.TemporaryDirectory(prefix="hostile.") as home:
         python = next(path for path in (program / "python", Path("/usr/bin/python3")) if path.exists())
         command = [python, "-c", _LOCKING, program, home, folder]
@@ -253,7 +242,7 @@ def names() -> Iterator[bytes]:
         b"%2e%2e%2fetc%2fpasswd",
         "\u202egnp.txt".encode(),
         b"\x1b[2J\x1b]0;titel\x07.txt",
-        b"<script>alert(1)</script>.txt",
+        b"<img src=x onerror=alert(1)>.txt",
         b"a\\b.txt",
         b"CON",
         b"*?[x]{y}$(z)`w`;'\".txt",

@@ -41,16 +41,11 @@ def slides(title: str, count: int = 3) -> str:
     """A presentation as flat ODF, with speaker notes on the first slide."""
     pages = []
     for number in range(1, count + 1):
-        notes = (
-            '<presentation:notes><draw:frame presentation:class="notes" svg:width="16cm" svg:height="12cm" svg:x="2cm" svg:y="14cm">'
-            "<draw:text-box><text:p>Anteckning: hälsa alla välkomna.</text:p></draw:text-box></draw:frame></presentation:notes>"
-        )
-        pages.append(
-            f'<draw:page draw:name="Bild {number}"><draw:frame svg:width="22cm" svg:height="3cm" svg:x="2cm" svg:y="2cm"><draw:text-box>'
-            f"<text:p>{title} {number}</text:p></draw:text-box></draw:frame>"
-            '<draw:frame svg:width="22cm" svg:height="9cm" svg:x="2cm" svg:y="6cm"><draw:text-box>'
-            f"<text:p>{PARAGRAPHS[number % len(PARAGRAPHS)]}</text:p></draw:text-box></draw:frame>{notes if number == 1 else ''}</draw:page>"
-        )
+        body = _frame(3, 2, f"{title} {number}") + _frame(9, 6, PARAGRAPHS[number % len(PARAGRAPHS)])
+        if number == 1:
+            notes = _frame(12, 14, "Anteckning: hälsa alla välkomna.", ' presentation:class="notes"')
+            body += f"<presentation:notes>{notes}</presentation:notes>"
+        pages.append(f'<draw:page draw:name="Bild {number}">{body}</draw:page>')
     spaces = " ".join(
         f'xmlns:{prefix}="urn:oasis:names:tc:opendocument:xmlns:{name}:1.0"'
         for prefix, name in (
@@ -66,6 +61,11 @@ def slides(title: str, count: int = 3) -> str:
         f'<?xml version="1.0" encoding="UTF-8"?><office:document {spaces} office:version="1.2" office:mimetype="{mime}">'
         f"<office:body><office:presentation>{''.join(pages)}</office:presentation></office:body></office:document>"
     )
+
+
+def _frame(height_cm: int, top_cm: int, text: str, more: str = "") -> str:
+    place = f'svg:width="22cm" svg:height="{height_cm}cm" svg:x="2cm" svg:y="{top_cm}cm"'
+    return f"<draw:frame {place}{more}><draw:text-box><text:p>{text}</text:p></draw:text-box></draw:frame>"
 
 
 def convert(sources: list[Path], target: Path, form: str) -> None:

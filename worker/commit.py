@@ -21,7 +21,7 @@ from worker.ledger.schema import contents, entries, events, tasks
 from worker.paths import archival_path
 from worker.store.contract import Draft, StateEntry, Store, VersionNote
 
-SOFTWARE = "bevara"
+SOFTWARE, ADDRESS = "bevara", "urn:bevara:software"
 
 
 def commit_job(store: Store, ledger: Ledger, draft: Draft, job: Job) -> int | None:
@@ -41,19 +41,28 @@ def commit_job(store: Store, ledger: Ledger, draft: Draft, job: Job) -> int | No
         "metadata/premis.xml": _premis(ledger, job),
     }
     metadata = [StateEntry(path, draft.ingest(_stream(lines), path).sha512) for path, lines in pieces.items()]
-    note = VersionNote(now(), f"job {job.id}, policy {job.policy.name} {job.policy.version}", SOFTWARE)
-    version = store.commit(draft, _state(ledger, job, metadata), note)
+    note = VersionNote(now(), f"job {job.id}, policy {job.policy.name} {job.policy.version}", SOFTWARE, ADDRESS)
+    version = store.commit(draft, _state(ledger, job, metadata), note, dropped=_dropped(ledger, job))
     ledger.finish_job(job, version)
     return version
 
 
 def _state(ledger: Ledger, job: Job, metadata: list[StateEntry]) -> Iterator[StateEntry]:
     stmt = sa.select(entries.c.logical_path, entries.c.sha512).where(
-        entries.c.package_id == job.package_key, entries.c.version.is_(None)
+        entries.c.package_id == job.package_key, entries.c.version.is_(None), entries.c.dropped.is_(False)
     )
     for path, sha512 in ledger.stream(stmt):
         yield StateEntry(path, sha512)
     yield from metadata
+
+
+def _dropped(ledger: Ledger, job: Job) -> Iterator[str]:
+    """What was superseded since the version before."""
+    stmt = sa.select(entries.c.logical_path).where(
+        entries.c.package_id == job.package_key, entries.c.version.is_(None), entries.c.dropped.is_(True)
+    )
+    for (path,) in ledger.stream(stmt):
+        yield path
 
 
 def _job_text(job: Job, version: int) -> Iterator[str]:
@@ -89,12 +98,14 @@ def _record_lines(ledger: Ledger, job: Job) -> Iterator[str]:
         tasks.c.kind,
         tasks.c.key,
         tasks.c.entries,
+        tasks.c.dropped,
         tasks.c.record,
     )
     stmt = sa.select(*columns).where(tasks.c.package_id == job.package_key, tasks.c.state == "done", tasks.c.version.is_(None))
-    for path, job_id, size, mtime_ns, kind, key, put, record in ledger.stream(stmt.order_by(tasks.c.id)):
+    for path, job_id, size, mtime_ns, kind, key, put, dropped, record in ledger.stream(stmt.order_by(tasks.c.id)):
         head = {"path": path, "job": job_id, "size_bytes": size, "mtime_ns": mtime_ns, "kind": kind, "key": key}
-        yield f'{json.dumps(head, ensure_ascii=False)[:-1]}, "entries": {put}, "record": {record}}}\n'
+        tail = f'"entries": {put}, "dropped": {dropped}, "record": {record}'
+        yield f"{json.dumps(head, ensure_ascii=False)[:-1]}, {tail}}}\n"
 
 
 def _premis(ledger: Ledger, job: Job) -> Iterator[str]:
@@ -106,8 +117,8 @@ def _files(ledger: Ledger, job: Job) -> Iterator[premis.FileFacts]:
     same = (contents.c.package_id == entries.c.package_id) & (contents.c.sha512 == entries.c.sha512)
     e, c = entries.c, contents.c
     stmt = sa.select(e.logical_path, c.sha256, c.sha512, c.size_bytes, c.content_path, e.source, e.puid, e.mime)
-    stmt = stmt.select_from(entries.join(contents, same)).where(e.package_id == job.package_key).order_by(e.logical_path)
-    for row in ledger.stream(stmt):
+    stmt = stmt.select_from(entries.join(contents, same)).where(e.package_id == job.package_key, e.dropped.is_(False))
+    for row in ledger.stream(stmt.order_by(e.logical_path)):
         yield premis.FileFacts(*row)
 
 

@@ -6,41 +6,16 @@ Reading either side belongs to ``extract`` and ``pages_side``.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
-from itertools import islice
 
-from actions.compare.text import normalise, numbers_kept, similarity
+from actions.compare.text import normalise
 from actions.contract import Check, Fact, Level
+from actions.office import drawn_checks as drawn
 from actions.office import passages
-from actions.office.content import OfficeContent
-from actions.office.pages_side import Shown
+from actions.office.content import CUT, OfficeContent
+from actions.office.likeness import measure
+from actions.office.sides import Limits, Sides, first
 
 PAGES_WITH_EVERY_HEADER = 3  # first, left and right have each had their page by then
-SHOWN = 8
-RESCUED_CHARS, RESCUED_MAX = 5, 500  # shorter words are found inside others by chance
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What may be missing, and what the conversion said of itself (0: it did not say)."""
-
-    text_recall: float
-    lost_passages: int
-    expected_pages: int
-    notes_pages: int
-    fonts_missing: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Sides:
-    """Both sides. ``beside``: text kept beside the PDF; ``why``: who speaks for the source when not our own reader."""
-
-    content: OfficeContent | None
-    shown: Shown
-    beside: str
-    independent: bool
-    why: str
 
 
 def checks_of(sides: Sides, limits: Limits) -> tuple[Check, ...]:
@@ -50,6 +25,7 @@ def checks_of(sides: Sides, limits: Limits) -> tuple[Check, ...]:
         found[:0] = _text(sides, sides.content, limits)
         found += [_headers(sides, sides.content, limits), _notes(sides, sides.content, limits)]
         if sides.independent:
+            found += drawn.checks_of(sides, sides.content)
             found += [_pictures(sides, sides.content), *_remarks(sides, sides.content, limits)]
     fonts: list[str] = list(sides.shown.fonts)
     replaced = list(limits.fonts_missing)
@@ -64,13 +40,21 @@ def level_of(sides: Sides, checks: tuple[Check, ...], *, refused: bool) -> Level
     content = sides.content
     if content is None or refused or content.damage:  # what was not read was not compared
         return Level.UNPROVEN
+    return Level.EQUIVALENT if _rests_on_something(sides, content, checks) else Level.UNPROVEN
+
+
+def _rests_on_something(sides: Sides, content: OfficeContent, checks: tuple[Check, ...]) -> bool:
+    """Whether what the source holds was compared: its words, else its pictures, charts or drawings."""
     compared = {check.name for check in checks if check.ok}
+    doubtful = {check.name for check in checks if check.ok is None}
     has_words = bool(normalise(content.text) or any(content.notes))
     if not has_words and normalise(content.headers_footers) and "headers_footers" in compared:
-        return Level.EQUIVALENT  # a slide with nothing but its master's text
+        return True  # a slide with nothing but its master's text
     if (has_words and "text" in compared) or (content.pictures and "pictures" in compared):
-        return Level.EQUIVALENT
-    return Level.EQUIVALENT if _both_empty(sides) else Level.UNPROVEN
+        return True
+    if compared & {"chart_text", "chart_labels"} and "chart_text" not in doubtful:
+        return True  # a page with nothing but charts
+    return bool(compared & {"drawings", "signs"}) or _both_empty(sides)
 
 
 def facts_of(sides: Sides) -> dict[str, Fact]:
@@ -88,78 +72,47 @@ def _both_empty(sides: Sides) -> bool:
     content, shown = sides.content, sides.shown
     if content is None or not sides.independent:
         return False
-    holds = (content.drawn.strip(), content.hidden, content.headers_footers.strip(), content.pictures, content.vector_pictures)
-    return not any((*holds, content.embedded, content.comments, shown.pictures)) and len(shown.blank_pages) == shown.pages > 0
-
-
-@dataclass(frozen=True, slots=True)
-class _Likeness:
-    """How much of a text was found; ``missing`` holds every word that was not, in no order."""
-
-    recall: float
-    missing: tuple[str, ...]
-    folded: bool
-
-    @property
-    def has_all_numbers(self) -> bool:
-        """One changed digit is a changed record, however long the record."""
-        return not any(character.isdigit() for word in self.missing for character in word)
-
-
-def _likeness(source: str, result: str) -> _Likeness:
-    """How much of *source* is in *result*; case is put aside only where it must be (capitals set by a style)."""
-    plain = _measure(normalise(source), normalise(result), folded=False)
-    if not plain.missing:
-        return plain
-    folded = _measure(normalise(source, fold_case=True), normalise(result, fold_case=True), folded=True)
-    return folded if folded.recall > plain.recall else plain
-
-
-def _measure(source: list[str], result: list[str], *, folded: bool) -> _Likeness:
-    """Words, the better of two measures; a long word that a narrow cell or a raised letter splits counts as found."""
-    lost = Counter(source) - Counter(result)
-    stream = "".join(result) if lost else ""
-    total = Counter(source)
-    rescued = [word for word in islice(lost, RESCUED_MAX) if len(word) >= RESCUED_CHARS and stream.count(word) >= total[word]]
-    for word in rescued:
-        del lost[word]
-    if numbers_kept(source, result):
-        lost = Counter({word: count for word, count in lost.items() if not any(character.isdigit() for character in word)})
-    recall = 1 - lost.total() / len(source) if source else 1.0
-    if lost:
-        recall = max(recall, similarity(source, result).recall)
-    return _Likeness(recall, tuple(lost), folded)
+    words = (content.drawn.strip(), content.charts, content.chart_labels, content.hidden, content.headers_footers.strip())
+    holds = (content.pictures, content.vector_pictures, content.embedded, content.comments, shown.pictures)
+    return not any((*words, *holds)) and len(shown.blank_pages) == shown.pages > 0
 
 
 def _text(sides: Sides, content: OfficeContent, limits: Limits) -> list[Check]:
     """The body's words, its numbers, each longer paragraph; and what the result has beyond the source."""
     if not normalise(content.text):
-        return [Check("text", 0, len(normalise(sides.shown.text)), None, sides.why or "the source's body has no words")]
-    alike = _likeness(content.text, sides.shown.text)
-    said = (_first("missing", alike.missing), "capitals set by a style put aside" if alike.folded else "", sides.why)
-    gone = passages.lost(content.text, sides.shown.text)
-    numbers = _first("not in the result", [word for word in alike.missing if any(character.isdigit() for character in word)])
+        words = Check("text", 0, len(normalise(sides.shown.text)), None, sides.why or "the source's body has no words")
+        return [words, *_signs(sides, content)]
+    alike = measure(content.text, sides.shown.text, sides.reread)
+    said = (first("missing", alike.missing), "capitals set by a style put aside" if alike.folded else "", sides.why)
+    gone = passages.lost(content.text, sides.shown.text, sides.reread)
+    numbers = first("not in the result", [word for word in alike.missing if any(character.isdigit() for character in word)])
     return [
         Check("text", 1.0, round(alike.recall, 4), alike.recall >= limits.text_recall, "; ".join(part for part in said if part)),
-        Check("passages", 0, len(gone), len(gone) <= limits.lost_passages, _first("not found", gone)),
+        Check("passages", 0, len(gone), len(gone) <= limits.lost_passages, first("not found", gone)),
         Check("numbers", True, alike.has_all_numbers, alike.has_all_numbers, numbers),
         *_added(sides, content),
     ]
 
 
+def _signs(sides: Sides, content: OfficeContent) -> list[Check]:
+    """A body of dots, dashes and symbols has no words; its signs can be counted all the same."""
+    signs = Counter("".join(content.text.replace(CUT, "").split()))
+    if not signs:
+        return []
+    lost = signs - Counter(sides.shown.text)
+    return [Check("signs", signs.total(), signs.total() - lost.total(), None if lost else True, first("missing", list(lost)))]
+
+
 def _added(sides: Sides, content: OfficeContent) -> list[Check]:
-    """For information: what the result has beyond the source, and how much of charts' and formulas' text it has."""
-    parts = (content.text, content.headers_footers, content.computed, content.drawn, content.deleted, *content.notes)
-    extra = _likeness(sides.shown.text, "\n".join(parts))
-    found = [Check("added_text", 1.0, round(extra.recall, 4), None, _first("only in the result", extra.missing))]
+    """For information: what the result has beyond the source, and how much of formulas' text it has."""
+    labels = (content.drawn, content.charts, content.chart_labels)
+    parts = (content.text, content.headers_footers, content.computed, *labels, content.deleted, *content.notes)
+    extra = measure(sides.shown.text, "\n".join(parts))
+    found = [Check("added_text", 1.0, round(extra.recall, 4), None, first("only in the result", extra.missing))]
     if normalise(content.drawn):
-        drawn = _likeness(content.drawn, sides.shown.text)
-        found.append(Check("drawn_text", 1.0, round(drawn.recall, 4), None, "labels of charts, formulas and forms: drawn anew"))
+        drawn = measure(content.drawn, sides.shown.text)
+        found.append(Check("drawn_text", 1.0, round(drawn.recall, 4), None, "formulas, word art and forms: drawn anew"))
     return found
-
-
-def _first(label: str, items: Sequence[str]) -> str:
-    return f"{label}: {', '.join(items[:SHOWN])}" if items else ""
 
 
 def _pages(sides: Sides, limits: Limits) -> Check:
@@ -192,11 +145,11 @@ def _headers(sides: Sides, content: OfficeContent, limits: Limits) -> Check | No
     if not normalise(content.headers_footers):
         return None
     words = " ".join(dict.fromkeys(normalise(content.headers_footers)))
-    alike = _likeness(words, sides.shown.text)
+    alike = measure(words, sides.shown.text, sides.reread)
     if alike.recall >= limits.text_recall:
         return Check("headers_footers", 1.0, round(alike.recall, 4), ok=True)
     is_gone = alike.recall == 0 and sides.shown.pages >= PAGES_WITH_EVERY_HEADER
-    why = _first("not found, perhaps for pages that the document does not have", alike.missing)
+    why = first("not found, perhaps for pages that the document does not have", alike.missing)
     return Check("headers_footers", 1.0, round(alike.recall, 4), False if is_gone else None, why)
 
 
@@ -206,9 +159,9 @@ def _notes(sides: Sides, content: OfficeContent, limits: Limits) -> Check | None
 
 def _kept(name: str, count: int, text: str, sides: Sides, limits: Limits) -> Check:
     """Whether *text* is in the PDF or in the text kept beside it."""
-    alike = _likeness(text, sides.shown.text + "\n" + sides.beside)
+    alike = measure(text, sides.shown.text + "\n" + sides.beside, sides.reread)
     ok = alike.recall >= limits.text_recall
-    return Check(name, count, round(alike.recall, 4), ok, "" if ok else _first("neither in the PDF nor beside it", alike.missing))
+    return Check(name, count, round(alike.recall, 4), ok, "" if ok else first("neither in the PDF nor beside it", alike.missing))
 
 
 def _pictures(sides: Sides, content: OfficeContent) -> Check:

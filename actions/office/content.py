@@ -10,7 +10,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+from actions.office.charts import ChartWords
+from actions.office.sketch import Box
+
 Kind = Literal["text", "presentation"]
+
+CUT = "\ufffc"  # Unicode's object replacement character: a computed field stood here
+BLANK = f" \t\r\n\xa0{CUT}"
 
 # Fields whose result the converter works out anew: page numbers, dates, names of the file and its people.
 COMPUTED_FIELDS = frozenset(
@@ -86,7 +92,9 @@ class OfficeContent:
             Generated list numbers are not in it.
         headers_footers: Repeated on pages, and master text of slides.
         computed: Field results that a converter works out anew.
-        drawn: Chart, formula and form labels, drawn from caches or redrawn.
+        drawn: Formula and form labels and word art, redrawn.
+        charts: Titles and legends of charts.
+        chart_labels: Categories and data labels of charts: an axis shows those that have room.
         hidden: Text that is set not to be shown.
         deleted: Text of tracked deletions.
         insertions: Tracked insertions.
@@ -97,6 +105,7 @@ class OfficeContent:
         pictures: Distinct raster pictures shown in the body.
         vector_pictures: Distinct metafiles and SVG shown in the body: a PDF has them as lines, not as a picture.
         embedded: Embedded objects: workbooks, equations, charts, packages.
+        boxes: Where each slide's shapes stand; None for a slide whose geometry was not read.
         damage: What the reader had to leave out; empty when it read all.
     """
 
@@ -106,6 +115,8 @@ class OfficeContent:
     headers_footers: str = ""
     computed: str = ""
     drawn: str = ""
+    charts: str = ""
+    chart_labels: str = ""
     hidden: str = ""
     deleted: str = ""
     insertions: int = 0
@@ -117,6 +128,7 @@ class OfficeContent:
     pictures: int = 0
     vector_pictures: int = 0
     embedded: int = 0
+    boxes: tuple[tuple[Box, ...] | None, ...] = ()
     damage: str = ""
 
 
@@ -130,6 +142,8 @@ class Gathering:
     headers: list[str] = field(default_factory=list)
     computed: list[str] = field(default_factory=list)
     drawn: list[str] = field(default_factory=list)
+    charts: list[str] = field(default_factory=list)
+    chart_labels: list[str] = field(default_factory=list)
     hidden: list[str] = field(default_factory=list)
     deleted: list[str] = field(default_factory=list)
     comments: list[Comment] = field(default_factory=list)
@@ -141,7 +155,9 @@ class Gathering:
     slides: int | None = None
     hidden_slides: int = 0
     embedded: int = 0
+    boxes: list[tuple[Box, ...] | None] = field(default_factory=list)
     damage: str = ""
+    slide_size: tuple[float, float] | None = None
     aside_is_open: bool = False
 
     def aside(self, stream: list[str], text: str) -> None:
@@ -157,6 +173,17 @@ class Gathering:
             self.deleted.append("\n")
             self.aside_is_open = False
 
+    def chart(self, words: ChartWords) -> None:
+        """Take in a chart's words."""
+        self.charts.extend(words.shown)
+        self.chart_labels.extend(words.labels)
+
+    def field_result(self, stream: list[str], text: str) -> None:
+        """A computed field's *text* goes aside; a mark stays in *stream*, so that words around it are not taken for neighbours."""
+        self.aside(self.computed, text)
+        if stream[-1:] != [CUT]:
+            stream.append(CUT)
+
     def content(self) -> OfficeContent:
         """Return what was gathered."""
         return OfficeContent(
@@ -166,6 +193,8 @@ class Gathering:
             headers_footers=_joined(self.headers),
             computed=_joined(self.computed),
             drawn=_joined(self.drawn),
+            charts="\n".join(self.charts),
+            chart_labels="\n".join(self.chart_labels),
             hidden=_joined(self.hidden),
             deleted=_joined(self.deleted),
             insertions=self.insertions,
@@ -177,10 +206,11 @@ class Gathering:
             pictures=len(self.pictures),
             vector_pictures=len(self.vectors),
             embedded=self.embedded,
+            boxes=tuple(self.boxes),
             damage=self.damage,
         )
 
 
 def _joined(parts: list[str]) -> str:
     """The stream as lines without empty ones: empty paragraphs say nothing to a comparison."""
-    return "\n".join(line for line in "".join(parts).splitlines() if line.strip())
+    return "\n".join(line for line in "".join(parts).splitlines() if line.strip(BLANK))

@@ -1,6 +1,6 @@
-"""What texts and presentations share in OOXML: pictures, charts and diagrams behind a relationship.
+"""What texts and presentations share in OOXML: pictures and diagrams behind a relationship.
 
-Source: ECMA-376-1:2016 §21.2 (charts), §21.4 (diagrams), §20.1.8.13 (blip).
+Source: ECMA-376-1:2016 §21.4 (diagrams), §20.1.8.13 (blip).
 """
 
 from __future__ import annotations
@@ -15,15 +15,6 @@ def note_picture(gathering: Gathering, package: Package, part: str, *, is_vector
     """Count the picture *part*: once however often it is shown, and once for all its equal copies."""
     kind = gathering.vectors if is_vector or part.lower().endswith(VECTOR_ENDINGS) else gathering.pictures
     kind.add(package.fingerprint(part))
-
-
-def chart_text(package: Package, part: str) -> str:
-    """Titles, series and category names of a chart: its text and its caches."""
-    root = package.xml(part)
-    if root is None:
-        return ""
-    words = [element.text or "" for element in root.iter("{*}t", "{*}v")]
-    return "\n".join(words) + "\n"
 
 
 def diagram_text(package: Package, part: str) -> str:

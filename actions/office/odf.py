@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from actions.errors import DamagedError
+from actions.office import charts, sketch
 from actions.office.content import Comment, Gathering, OfficeContent
 from actions.office.drawing import note_picture
 from actions.office.package import ASK, Element, Package, attribute, local
@@ -65,8 +66,11 @@ def read(package: Package, root: Element, styles: Element | None, kind: str) -> 
     _tracked(package, body, gathering, hidden)
     walk = _Walk(package, gathering, gathering.body, hidden)
     if is_slides:
+        parts = (root,) if styles is None else (root, styles)
         for page in body.iterfind("{*}page"):
             _page(page, walk)
+            size = sketch.odf_size(page, parts)
+            gathering.boxes.append(sketch.odf(page, size) if size is not None else None)
     else:
         _visit(body, walk)
     gathering.body.extend(walk.later)
@@ -129,7 +133,7 @@ def _visit(element: Element, walk: _Walk) -> None:
     elif name in {"frame", "text-box", "custom-shape", "image", "object", "object-ole", "plugin", "rect", "ellipse", "line"}:
         _drawing(element, name, walk)
     elif name in COMPUTED:
-        walk.gathering.computed.append("".join(_strings(element)) + " ")
+        walk.gathering.field_result(walk.stream, "".join(_strings(element)) + " ")
     elif _is_hidden(element, name, walk.hidden_styles):
         walk.gathering.hidden.append("".join(_strings(element)) + "\n")
     else:
@@ -187,7 +191,7 @@ def _drawing(element: Element, name: str, walk: _Walk) -> None:
         return  # "click to add text": not drawn
     if name in {"object", "object-ole", "plugin"}:
         gathering.embedded += 1
-        gathering.drawn.append("\n".join(_strings(element)) + "\n")
+        _object(element, walk)
         return
     if name == "image":
         address = attribute(element, "href") or f"inline picture {len(gathering.pictures)}"
@@ -201,6 +205,18 @@ def _drawing(element: Element, name: str, walk: _Walk) -> None:
         if child not in alternatives[1:]:  # a frame shows the first form that a reader can; the rest stand in for it
             _visit(child, side)
     walk.later.extend([*words, *side.later, "\n"])
+
+
+def _object(element: Element, walk: _Walk) -> None:
+    """An embedded object: a chart's words, else whatever text stands in it; in a zip it is a folder of its own."""
+    folder = attribute(element, "href").removeprefix("./").strip("/")
+    inside = walk.package.xml(f"{folder}/content.xml") if folder and local(element) == "object" else element
+    if inside is None:
+        return
+    words = charts.odf(inside)
+    walk.gathering.chart(words)
+    if not (words.shown or words.labels):
+        walk.gathering.drawn.append("\n".join(_strings(inside)) + "\n")
 
 
 def _tracked(package: Package, body: Element, gathering: Gathering, hidden: frozenset[str]) -> None:

@@ -223,7 +223,7 @@ def _put(
     if run is not None and run.hidden:
         gathering.aside(gathering.hidden, plain)
     elif any(isinstance(one, str) and is_computed(one) for one in fields):
-        gathering.aside(gathering.computed, plain)
+        gathering.field_result(stream, plain)
     else:
         gathering.part_asides()
         stream.append(plain)

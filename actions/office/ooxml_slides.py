@@ -10,8 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from actions.errors import DamagedError
+from actions.office import charts, sketch
 from actions.office.content import Comment, Gathering, OfficeContent
-from actions.office.drawing import chart_text, diagram_text, note_picture
+from actions.office.drawing import diagram_text, note_picture
 from actions.office.package import ASK, Element, Package, attribute, local
 
 SKIPPED = frozenset({"Fallback", "extLst", "txStyles", "timing", "transition", "custDataLst"})
@@ -42,6 +43,7 @@ def read(package: Package, main: str) -> OfficeContent:
     relations = package.relations(main)
     authors = _authors(package, relations)
     patterns: set[str] = set()
+    gathering.slide_size = sketch.ooxml_size(root)
     for identifier in root.iterfind("{*}sldIdLst/{*}sldId"):
         _slide(package, gathering, relations.get(_relation_id(identifier), ("", ""))[1], authors, patterns)
     return gathering.content()
@@ -59,6 +61,7 @@ def _slide(package: Package, gathering: Gathering, part: str, authors: dict[str,
         gathering.damage = f"slide {gathering.slides} is missing"
         return
     gathering.hidden_slides += slide.get("show", "1") in OFF
+    gathering.boxes.append(sketch.ooxml(slide, gathering.slide_size))
     relations = package.relations(part)
     _visit(slide, _Walk(package, gathering, gathering.body, relations))
     gathering.body.append("\n")
@@ -101,7 +104,7 @@ def _visit(element: Element, walk: _Walk) -> None:
             note_picture(walk.gathering, walk.package, target, is_vector=has_svg)
     elif name == "chart" and attribute(element, "id"):
         walk.gathering.embedded += 1
-        walk.gathering.drawn.append(chart_text(walk.package, walk.relations.get(attribute(element, "id"), ("", ""))[1]))
+        walk.gathering.chart(charts.ooxml(walk.package, walk.relations.get(attribute(element, "id"), ("", ""))[1]))
     elif name == "relIds":
         walk.stream.append(diagram_text(walk.package, walk.relations.get(attribute(element, "dm"), ("", ""))[1]))
     else:

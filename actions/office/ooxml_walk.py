@@ -44,7 +44,7 @@ class Walk:
         elif hidden:
             self.gathering.aside(self.gathering.hidden, text)
         elif any(is_computed(one.instruction) for one in self.fields):
-            self.gathering.aside(self.gathering.computed, text)
+            self.gathering.field_result(self.stream, text)
         else:
             self.gathering.part_asides()
             self.stream.append(text)

@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from actions.errors import DamagedError
+from actions.office import charts
 from actions.office.content import Comment, Gathering, OfficeContent
-from actions.office.drawing import chart_text, diagram_text, note_picture
+from actions.office.drawing import diagram_text, note_picture
 from actions.office.ooxml_styles import UNNAMED, hidden_styles, is_on
 from actions.office.ooxml_walk import Field, Walk
 from actions.office.package import ASK, Element, Package, attribute, local
@@ -201,7 +202,7 @@ def _blip(element: Element, walk: Walk) -> None:
 def _chart(element: Element, walk: Walk) -> None:
     target = walk.relations.get(attribute(element, "id"), ("", ""))[1]
     walk.gathering.embedded += 1
-    walk.gathering.drawn.append(chart_text(walk.package, target))
+    walk.gathering.chart(charts.ooxml(walk.package, target))
 
 
 def _diagram(element: Element, walk: Walk) -> None:

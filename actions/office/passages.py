@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from actions.compare.text import normalise
+from actions.office.content import CUT
+from actions.office.likeness import Reread, nothing, tokens
 
 JUDGED_WORDS = 5
 LOOKED_FOR = 100  # doubtful paragraphs that are searched in stretches; the rest must be found whole
@@ -19,23 +20,27 @@ SHOWN_CHARS = 80
 LOST = 0.5  # of one paragraph's runs of words
 
 
-def lost(source: str, result: str) -> list[str]:
-    """The beginnings of *source*'s paragraphs (one a line) that *result* does not have, case aside."""
-    paragraphs = Counter(tuple(normalise(line, fold_case=True)) for line in source.splitlines())
+def lost(source: str, result: str, reread: Reread = nothing) -> list[str]:
+    """The beginnings of *source*'s paragraphs (one a line) that neither reading of the result has, case aside."""
+    lines = [(tuple(tokens(line, fold_case=True)), line.count(CUT)) for line in source.splitlines()]
+    paragraphs = Counter(words for words, _ in lines)
+    cuts = dict(lines)
     judged = {words: count for words, count in paragraphs.items() if len(words) >= JUDGED_WORDS}
-    tokens = normalise(result, fold_case=True)
+    found = tokens(result, fold_case=True)
     wanted: Counter[tuple[str, ...]] = Counter()
     for words, count in judged.items():
         for run in _runs(words):
             wanted[run] += count
-    present = Counter(run for run in _runs(tokens) if run in wanted)
+    present = Counter(run for run in _runs(found) if run in wanted)
     doubtful = [(words, count) for words, count in judged.items() if _missing(words, count, wanted, present) > LOST]
-    stream = "".join(tokens)
-    return [
-        " ".join(words)[:SHOWN_CHARS]
+    stream = "".join(found)
+    gone = [
+        (words, count)
         for place, (words, count) in enumerate(doubtful)
-        if not _is_in(words, count, stream, in_stretches=place < LOOKED_FOR)
+        if not _is_in(words, count, stream, cuts[words] if place < LOOKED_FOR else None)
     ]
+    by_place = "".join(tokens(reread(), fold_case=True)) if gone else ""
+    return [" ".join(words)[:SHOWN_CHARS] for words, count in gone if by_place.count("".join(words)) < count]
 
 
 def _runs(words: Sequence[str]) -> Iterator[tuple[str, ...]]:
@@ -49,13 +54,17 @@ def _missing(words: Sequence[str], count: int, wanted: Counter[tuple[str, ...]],
     return count * (1 - found / len(runs))
 
 
-def _is_in(words: Sequence[str], count: int, stream: str, *, in_stretches: bool) -> bool:
-    """Tell whether the letters stand in *stream* as often as they should, or once, in a few stretches."""
+def _is_in(words: Sequence[str], count: int, stream: str, cuts: int | None) -> bool:
+    """Tell whether the letters stand in *stream* as often as they should, or once, in a few stretches.
+
+    Args:
+        cuts: Computed fields that stand in between; None: only the whole will do.
+    """
     if stream.count("".join(words)) >= count:
         return True
-    if count > 1 or not in_stretches:
+    if count > 1 or cuts is None:
         return False
-    return _stretches(words, stream) <= 1 + len(words) // WORDS_PER_BREAK
+    return _stretches(words, stream) <= 1 + cuts + len(words) // WORDS_PER_BREAK
 
 
 def _stretches(words: Sequence[str], stream: str) -> int:

@@ -184,7 +184,7 @@ def _write(text: str, reader: _Reader) -> None:
     elif group.hidden and text != "\n":
         gathering.aside(gathering.hidden, text)
     elif group.destination == words.BODY and group.instruction is not None and is_computed("".join(group.instruction)):
-        gathering.aside(gathering.computed, text)
+        gathering.field_result(streams[words.BODY], text)
     else:
         gathering.part_asides()
         streams[group.destination].append(text)

@@ -15,6 +15,7 @@ from worker.record import FileRecord, OutputRecord, PolicyRef, Status
 from worker.store.contract import Draft, Stored
 
 POLICY = PolicyRef(name="default", version="1", sha256="a" * 64)
+SUFFIXES = {"default": ".pdf", "odf": ".odt", "retain": ""}  # by the policy's name
 FILES = {b"protokoll/bilaga \xc3\xa5.txt": "Räksmörgås".encode(), b"tom.bin": b"", b"brev.txt": b"Hej!\n", b"kopia.txt": b"Hej!\n"}
 
 
@@ -29,7 +30,10 @@ def begin(archive: Archive, files: Iterable[bytes], policy: PolicyRef = POLICY) 
 
 
 def keep(archive: Archive, draft: Draft, task: Task, data: bytes) -> FileRecord:
-    """What the pipeline does with one file: original and a derivative, stored, told and finished."""
+    """What the pipeline does with one file: original and a derivative, stored, told and finished.
+
+    Bytes that begin with ``locked`` cannot be converted; the policy's name says what the others become.
+    """
     fd = memory_file(data)
     try:
         stored = draft.ingest(fd, f"original/{task.path}")
@@ -38,12 +42,15 @@ def keep(archive: Archive, draft: Draft, task: Task, data: bytes) -> FileRecord:
     before = archive.ledger.previous(task.job, task.path)
     if before and (before.sha512, before.key) == (stored.sha512, task.job.policy.sha256):
         return archive.ledger.finish(task, before.record.model_copy(update={"unchanged": True}), key=before.key)
+    suffix = "" if data.startswith(b"locked") else SUFFIXES[task.job.policy.name]
+    if not suffix:
+        return _returned(archive, task, stored)
+    original, derived = f"original/{task.path}", f"preservation/{task.path}{suffix}"
     fd = memory_file(b"%PDF " + data)
     try:
-        made = draft.ingest(fd, f"preservation/{task.path}.pdf")
+        made = draft.ingest(fd, derived)
     finally:
         os.close(fd)
-    original, derived = f"original/{task.path}", f"preservation/{task.path}.pdf"
     record = FileRecord(
         path=task.path,
         size_bytes=stored.size_bytes,
@@ -74,6 +81,23 @@ def keep(archive: Archive, draft: Draft, task: Task, data: bytes) -> FileRecord:
         Entry(derived, made.sha512, original, "fmt/477", "application/pdf"),
     ]
     return archive.ledger.finish(task, record, held=[held(stored), held(made)], put=put, told=told, key=task.job.policy.sha256)
+
+
+def _returned(archive: Archive, task: Task, stored: Stored) -> FileRecord:
+    """Only the original is kept."""
+    original = f"original/{task.path}"
+    record = FileRecord(
+        path=task.path,
+        size_bytes=stored.size_bytes,
+        sha256=stored.sha256,
+        sha512=stored.sha512,
+        status=Status.RETURNED,
+        reason="encrypted",
+        message="Locked.",
+    )
+    told = [EventDraft("ingestion", object_path=original, agents=("bevara 0.1",), digest=stored.sha512)]
+    put = [Entry(original, stored.sha512, None, "x-fmt/111", "text/plain")]
+    return archive.ledger.finish(task, record, held=[held(stored)], put=put, told=told, key=task.job.policy.sha256)
 
 
 def memory_file(data: bytes) -> int:

@@ -185,3 +185,10 @@ def test_every_corpus_file_that_was_identified_meets_a_rule_of_its_family(policy
             )
             assert plan.family in families[family], (path, plan.rule)
             assert plan.rule not in {"no-rule", "unidentified"}, path
+
+
+def test_a_locked_file_is_counted_with_its_own_kind(policy) -> None:
+    """A table that hides forty locked PDFs under "other" misleads the one who plans the work."""
+    plan = plan_for(policy, "fmt/276", encrypted=True)
+
+    assert ("encrypted", "pdf") == (plan.reason, plan.family)

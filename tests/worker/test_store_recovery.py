@@ -11,13 +11,17 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from store_samples import build, run_job
+from store_samples import build, memory_file, run_job
 
 from worker.archive import Archive
+from worker.store.contract import StateEntry, VersionNote
+from worker.store.directory import DirectoryStore
 from worker.verify import Severity, verify
 
 FILES = {b"brev.txt": b"Hej!"}
 NEXT = {b"brev.txt": "ändrat".encode()}
+LOCKED = {b"brev.txt": b"locked", b"ny.txt": b"ny"}
+OBJECT = "urn:bevara:Lund:paket%201%2F%C3%A5"
 _COMMIT_FROM = 11  # changes before the commit begins: looked at now and then; the commit itself step by step
 _CHANGES = frozenset({"os.rename", "os.remove", "os.mkdir", "os.rmdir", "shutil.rmtree"})
 
@@ -56,15 +60,17 @@ def errors(folder: Path) -> list[str]:
     return [f"{f.code} {f.where}: {f.what}" for f in verify(folder) if f.severity is Severity.ERROR]
 
 
-@pytest.mark.parametrize("first", [True, False], ids=["new package", "next version"])
-def test_killed_before_any_change_either_the_old_or_the_new_version_stands(fast_path: Path, *, first: bool) -> None:
+@pytest.mark.parametrize(
+    ("before", "files"), [([], NEXT), ([FILES], LOCKED)], ids=["new package", "next version, which a derivative leaves"]
+)
+def test_killed_before_any_change_either_the_old_or_the_new_version_stands(fast_path: Path, before, files) -> None:
     prepared = fast_path / "prepared"
-    build(prepared, *([] if first else [FILES]))
+    build(prepared, *before)
     step, folder = 0, fast_path / "a"
 
     def work() -> None:
         with Archive(folder) as archive:
-            run_job(archive, NEXT)
+            run_job(archive, files)
 
     while True:
         shutil.rmtree(folder, ignore_errors=True)
@@ -78,11 +84,42 @@ def test_killed_before_any_change_either_the_old_or_the_new_version_stands(fast_
         ), (step, found)
         with Archive(folder) as archive:  # recovers
             assert errors(folder) == [], step
-            run_job(archive, NEXT)
-            head = archive.store.head("urn:bevara:Lund:paket%201%2F%C3%A5")
-            assert head == (1 if first else 2), step
-            with archive.store.read("urn:bevara:Lund:paket%201%2F%C3%A5", "original/brev.txt") as stream:
-                assert stream.read() == NEXT[b"brev.txt"]
+            run_job(archive, files)
+            assert archive.store.head(OBJECT) == len(before) + 1, step
+            with archive.store.read(OBJECT, "original/brev.txt") as stream:
+                assert stream.read() == files[b"brev.txt"]
+            state = {entry.logical_path for entry in archive.store.state(OBJECT)}
+            assert ("preservation/brev.txt.pdf" in state) == (files is NEXT), step
         assert errors(folder) == [], step
         step += 1 if step > _COMMIT_FROM else 6
+    assert step > _COMMIT_FROM
+
+
+def test_killed_while_a_draft_is_cleared_what_it_says_it_holds_is_there(fast_path: Path) -> None:
+    """Or the next commit would name bytes that are nowhere."""
+    note, step, killed = VersionNote("2026-11-22T12:00:00Z", "test", "bevara"), 0, True
+
+    def store() -> DirectoryStore:
+        return DirectoryStore(fast_path / "store", fast_path / "scratch")
+
+    def work() -> None:
+        draft = store().open_draft("urn:x:1")
+        kept = draft.ingest(memory_file(b"keep"), "a").sha512
+        for name in ("b", "c"):
+            draft.ingest(memory_file(name.encode()), name)
+        store().commit(draft, [StateEntry("a", kept)], note)
+
+    while killed:
+        killed = dies(work, step)
+        again = store()
+        again.recover()
+        draft = again.open_draft("urn:x:1")
+        for name in ("b", "c"):
+            stored = draft.ingest(memory_file(name.encode()), name)
+
+            assert stored.local_path.read_bytes() == name.encode(), step
+        draft.close()
+        for name in ("store", "scratch"):
+            shutil.rmtree(fast_path / name)
+        step += 1
     assert step > _COMMIT_FROM

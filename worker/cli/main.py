@@ -18,6 +18,8 @@ from worker import __version__
 
 OK, NEEDS_A_PERSON, BAD_INPUT, NOT_FIT, INTERRUPTED = 0, 1, 2, 3, 130
 
+ENVIRONMENT = frozenset({"tool-missing", "tool-crashed", "disk-full", "archive-busy", "ledger-damaged", "store-damaged", "bug"})
+
 Command = Callable[[argparse.Namespace], int]
 
 # Name: module with ``add(parser)`` and ``run(args) -> int``, and a line of help. Imported when called: each needs other libraries.
@@ -53,7 +55,7 @@ def main(argv: Sequence[str]) -> int:
         return command(args)
     except PreservationError as known:
         print(f"bevara: {known.subject}: {known.what}. {known.remedy}", file=sys.stderr)
-        return NOT_FIT if known.reason in ("tool-missing", "tool-crashed", "disk-full", "archive-busy", "ledger-damaged", "store-damaged") else BAD_INPUT
+        return NOT_FIT if known.reason in ENVIRONMENT else BAD_INPUT
     except KeyboardInterrupt:
         print("\nbevara: stopped.", file=sys.stderr)
         return INTERRUPTED

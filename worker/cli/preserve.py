@@ -78,7 +78,7 @@ def run(args: argparse.Namespace) -> int:
             hosts.start(*_to_warm(source))
             policy = load_policy(args.policy, registry.load_all())
             package = args.package or _package(source)
-            asked = Asked(args.tenant, package, source, toolchain.digest(settings))
+            asked = Asked(args.tenant, package, source, toolchain.digest(settings), settings.time_factor)
             job = EmbeddedJob(archive, policy, hosts, asked)
             ended = _watched(job)
         finally:
@@ -149,9 +149,8 @@ def _told(args: argparse.Namespace, archive: Archive, settings: Settings, ended:
     summary.show(header, report, sys.stdout)
     if not ended.complete:
         again = shlex.join(["bevara", *sys.argv[1:]])
-        print(
-            f"\nStopped before the end: {ended.left} files are left. Nothing is lost; to go on, run the same command again:\n  {again}"
-        )
+        print(f"\nStopped before the end: {ended.left} files are left. Nothing is lost.")
+        print(f"To go on, run the same command again:\n  {again}")
         return 130
     return 1 if any(counts[status] for status in NEEDS_A_PERSON) else 0
 

@@ -25,7 +25,7 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError("is not a folder", args.archive, "Name an archive that `bevara preserve` made.")
     wrong = 0
     for finding in verify(folder):
-        wrong += finding.severity is not Severity.INFO
+        wrong += finding.severity is Severity.ERROR
         print(json.dumps(asdict(finding), ensure_ascii=False) if args.json else finding)
     if not args.json:
         print(

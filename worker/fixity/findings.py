@@ -31,6 +31,9 @@ class Finding:
     remedy: str
     severity: Severity = Severity.ERROR
 
+    def __str__(self) -> str:
+        return f"{self.severity}: {self.where}: {self.what}. {self.remedy}"
+
 
 RESTORE = "Restore this file from another copy of the archive; do not edit it."
 REBUILD = "The store is the truth: if it verifies, run `bevara ledger rebuild`. Find out who changed the ledger."

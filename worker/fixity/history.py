@@ -109,17 +109,20 @@ class History:
                 yield Finding("events-missing", f"{self._where} {path}", f"version {number} has no events", _HISTORY)
 
     def _records(self, number: int) -> Iterator[Finding]:
-        path, state, last = f"metadata/records/v{number:04d}.jsonl", self._inventory.states[number], dict[str, str]()
+        path, state, last = f"metadata/records/v{number:04d}.jsonl", self._inventory.states[number], dict[str, str | None]()
         for line_number, line in enumerate(self._lines(path), 1):
             try:
                 last |= {entry["path"]: entry["sha512"] for entry in (line or {})["entries"]}
+                last |= dict.fromkeys((line or {})["dropped"])
             except (KeyError, TypeError):
                 yield Finding("record-broken", f"{self._where} {path} line {line_number}", "is no file record", RESTORE)
         for name, sha512 in last.items():
             if state.get(name) != sha512:
-                yield Finding(
-                    "record-differs", f"{self._where} {path}", f"names other bytes for {name} than version {number} holds", RESTORE
-                )
+                says = "names other bytes for" if sha512 else "tells of the leaving of"
+                yield Finding("record-differs", f"{self._where} {path}", f"{says} {name}, unlike version {number}", RESTORE)
+        for name in sorted(self._inventory.states.get(number - 1, {}).keys() - state.keys() - last.keys()):
+            what = f"does not say why {name} left with version {number}"
+            yield Finding("record-differs", f"{self._where} {path}", what, _HISTORY)
         if path not in self._state:
             yield Finding("records-missing", f"{self._where} {path}", f"version {number} has no file records", RESTORE)
         if self.job(number) is None:

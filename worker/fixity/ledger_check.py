@@ -122,13 +122,15 @@ class _Package:
         newest, recorded = inventory.states[inventory.head], dict[str, dict[str, Any]]()
         for _, line in self._held[1].records() if self._held else ():
             recorded |= {entry["path"]: entry for entry in line.get("entries", ())}
+            for path in line.get("dropped", ()):
+                recorded.pop(path, None)
         state = {path: digest for path, digest in newest.items() if path in recorded or not path.startswith("metadata/")}
         for row in self._rows(entries, entries.c.logical_path):
             wanted, told = state.pop(row.logical_path, None), recorded.get(row.logical_path, {})
             if row.version is None:
                 if not self._open:
-                    yield self._finding("entry-added", f"{row.logical_path} is in the ledger only, and no job is open")
-            elif wanted != row.sha512 or (row.source, row.puid, row.mime) != tuple(
+                    yield self._finding("entry-added", f"{row.logical_path} was changed in the ledger only, and no job is open")
+            elif (wanted, False) != (row.sha512, row.dropped) or (row.source, row.puid, row.mime) != tuple(
                 told.get(name) for name in ("source", "puid", "mime")
             ):
                 yield self._finding("entry-differs", f"{row.logical_path} is not what the store's newest version holds")
@@ -136,10 +138,12 @@ class _Package:
             yield self._finding("entry-removed", f"{path} is in the store, but was removed from the ledger")
 
     def _contents(self, inventory: Inventory) -> Iterator[Finding]:
+        held = set(inventory.manifest.values())  # not what was superseded before a version ever carried it
         sizes = {
             entry["sha512"]: entry["size_bytes"]
             for _, line in (self._held[1].records() if self._held else ())
             for entry in line["entries"]
+            if entry["sha512"] in held
         }
         for row in self._rows(contents, contents.c.sha512):
             if row.version is None:
@@ -188,6 +192,7 @@ def _same_record(row: sa.Row[Any], version: int, line: dict[str, Any]) -> bool:
             "mtime_ns": row.mtime_ns,
             "kind": row.kind,
             "key": row.key,
+            "dropped": json.loads(row.dropped),
         }
         record = line["record"]
         columns = (row.version, row.state, row.status, row.reason, row.sha512)

@@ -109,13 +109,13 @@ def insert_or_ignore(engine: sa.Engine, table: sa.Table) -> sa.Insert:
     return sqlite.insert(table).on_conflict_do_nothing()
 
 
-def insert_or_replace(engine: sa.Engine, table: sa.Table) -> sa.Insert:
-    """INSERT that takes the place of the row with the same primary key."""
+def insert_or_replace(engine: sa.Engine, table: sa.Table, where: sa.ColumnElement[bool] | None = None) -> sa.Insert:
+    """INSERT that takes the place of the row with the same primary key; with *where*, only of a row that is so."""
     if engine.dialect.name == "postgresql":
         into = postgresql.insert(table)
-        return into.on_conflict_do_update(index_elements=list(table.primary_key), set_=_others(table, into.excluded))
+        return into.on_conflict_do_update(index_elements=list(table.primary_key), set_=_others(table, into.excluded), where=where)
     lite = sqlite.insert(table)
-    return lite.on_conflict_do_update(index_elements=list(table.primary_key), set_=_others(table, lite.excluded))
+    return lite.on_conflict_do_update(index_elements=list(table.primary_key), set_=_others(table, lite.excluded), where=where)
 
 
 def _others(table: sa.Table, excluded: Any) -> dict[str, Any]:

@@ -25,6 +25,7 @@ EVENT_CODES = {
     "ingestion": "ing",
     "message digest calculation": "mes",
     "metadata extraction": "mee",
+    "metadata modification": "mem",
     "migration": "mig",
     "normalization": "nor",
     "policy assignment": "poa",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 from worker.record import FileRecord, PolicyRef
 
@@ -102,3 +103,8 @@ class Held:
     sha256: str
     size_bytes: int
     content_path: str
+
+
+def as_row(facts: Any, **more: Any) -> dict[str, Any]:
+    """A flat frozen dataclass as a table row; ``asdict`` copies deeply and is ten times slower."""
+    return {name: getattr(facts, name) for name in facts.__slots__} | more

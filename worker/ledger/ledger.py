@@ -6,11 +6,10 @@ says what happened, the ledger keeps the first account of it. Exporting and comm
 
 from __future__ import annotations
 
-import json
 import threading
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from pathlib import Path
@@ -18,68 +17,21 @@ from typing import Any
 from urllib.parse import quote
 
 import sqlalchemy as sa
-from pydantic_core import PydanticSerializationError
 
 from worker.ledger import engine as database
-from worker.ledger.events import EventDraft, carried, chain, first_prev, now
-from worker.ledger.facts import Entry, Found, Held, Job, JobState, Previous, Task, TaskState
-from worker.ledger.schema import contents, entries, events, jobs, packages, tasks
+from worker.ledger import uncommitted
+from worker.ledger.events import EventDraft, first_prev, now
+from worker.ledger.facts import Entry, Found, Held, Job, JobState, Previous, Task, TaskState, as_row
+from worker.ledger.results import Finish, Results
+from worker.ledger.schema import jobs, packages, tasks
 from worker.record import FileRecord, PolicyRef
 
 _CHUNK = 1000  # rows per statement: keeps memory flat, and each write short
-UNCHANGED = 0
-"""``tasks.version`` of a file that a job found unchanged: its record stands in an earlier version."""
-
-
-@dataclass(frozen=True, slots=True)
-class Finish:
-    """All that is said of one task when it ends; see ``Ledger.finish``."""
-
-    task: Task
-    record: FileRecord
-    contents: Sequence[Held] = ()
-    entries: Sequence[Entry] = ()
-    events: Sequence[EventDraft] = ()
-    key: str | None = None
 
 
 def object_id(tenant: str, package: str) -> str:
     """The OCFL id of a package."""
     return f"urn:bevara:{quote(tenant, safe='')}:{quote(package, safe='')}"
-
-
-class _Statements:
-    """What runs for every file."""
-
-    def __init__(self, engine: sa.Engine) -> None:
-        def prepare(stmt: sa.Executable) -> database.Prepared:
-            return database.Prepared(engine, stmt)
-
-        p, t = packages.c, tasks.c
-        done = ("status", "reason", "key", "sha512", "record", "entries", "version")
-        ended: dict[str, Any] = {
-            "state": TaskState.DONE.value,
-            "worker": None,
-            "lease_until": None,
-            **{name: sa.bindparam(name) for name in done},
-        }
-        end: dict[str, Any] = {"last_seq": sa.bindparam("seq"), "last_hash": sa.bindparam("hash_")}
-        home: sa.BindParameter[int] = sa.bindparam("home")
-        self.contents = prepare(database.insert_or_ignore(engine, contents))
-        self.entries = prepare(database.insert_or_replace(engine, entries))
-        self.events = prepare(sa.insert(events))
-        self.finish = prepare(
-            sa.update(tasks).where(t.id == sa.bindparam("task_id"), t.state != TaskState.DONE.value).values(ended)
-        )
-        self.chain_end = prepare(sa.select(p.last_seq, p.last_hash).where(p.id == home).with_for_update())
-        self.move_end = prepare(sa.update(packages).where(p.id == home).values(end))
-        before = sa.select(t.record, t.entries, t.sha512, t.key).where(t.package_id == home, t.path == sa.bindparam("wanted"))
-        self.previous = prepare(before.where(t.state == TaskState.DONE.value).order_by(t.id.desc()).limit(1))
-
-
-def _row(facts: Any, **more: Any) -> dict[str, Any]:
-    """A flat frozen dataclass as a table row; ``asdict`` copies deeply and is ten times slower."""
-    return {name: getattr(facts, name) for name in facts.__slots__} | more
 
 
 class Ledger:
@@ -89,7 +41,7 @@ class Ledger:
         self.engine = engine
         # SQLite has one writer: waiting here is fair and cheap, waiting in SQLite is a busy loop.
         self._writing = threading.Lock()
-        self._sql = _Statements(engine)
+        self._results = Results(engine)
 
     @classmethod
     def open(cls, path: Path) -> Ledger:
@@ -167,7 +119,7 @@ class Ledger:
         count = sa.select(sa.func.count()).select_from(tasks).where(tasks.c.job_id == job.id)
         while chunk := list(islice(source, _CHUNK)):
             rows = [
-                _row(item, job_id=job.id, package_id=job.package_key, state=TaskState.PENDING.value, attempts=0) for item in chunk
+                as_row(item, job_id=job.id, package_id=job.package_key, state=TaskState.PENDING.value, attempts=0) for item in chunk
             ]
             with self._writing, self.engine.begin() as db:
                 before = db.scalar(count) or 0
@@ -224,11 +176,7 @@ class Ledger:
     def previous(self, job: Job, path: str) -> Previous | None:
         """How the package's file *path* ended the last time, in any earlier job or this one."""
         with self._reading() as db:
-            row = self._sql.previous.run(db, {"home": job.package_key, "wanted": path}).one_or_none()
-        if row is None:
-            return None
-        put = tuple(Entry(e["path"], e["sha512"], e["source"], e["puid"], e["mime"]) for e in json.loads(row.entries))
-        return Previous(FileRecord.model_validate_json(row.record), row.sha512, row.key, put)
+            return self._results.previous(db, job, path)
 
     # Results
 
@@ -244,6 +192,10 @@ class Ledger:
     ) -> FileRecord:
         """Keep how *task* ended, once: a second account is dropped, and the record that stands is returned.
 
+        What was derived from the file earlier and is not in *put* is superseded: it leaves the package's state, with an
+        event, and stays in the versions that hold it. An unchanged file supersedes nothing; nor does one that failed while
+        its bytes are the same.
+
         Args:
             held: Content that is durable now. All that *put* names must be here or known from before.
             put: What goes into the package's state.
@@ -255,81 +207,19 @@ class Ledger:
     def finish_many(self, done: Sequence[Finish]) -> list[FileRecord]:
         """``finish`` for several tasks of one package in one transaction."""
         with self._writing, self.engine.begin() as db:
-            return [self._finish(db, one) for one in done]
-
-    def _finish(self, db: sa.Connection, done: Finish) -> FileRecord:
-        home = done.task.job.package_key
-        sql = self._sql
-        sql.contents.run_many(db, [_row(held, package_id=home, version=None) for held in done.contents])
-        if not sql.finish.run(db, {"task_id": done.task.id, **self._result(db, done)}).rowcount:
-            standing = db.scalar(sa.select(tasks.c.record).where(tasks.c.id == done.task.id))
-            return FileRecord.model_validate_json(standing or "")
-        sql.entries.run_many(db, [_row(entry, package_id=home, version=None) for entry in done.entries])
-        self._append(db, done.task.job, done.events)
-        return done.record
-
-    def _result(self, db: sa.Connection, done: Finish) -> dict[str, Any]:
-        measured = {held.sha512: held for held in done.contents}
-        put = []
-        for entry in done.entries:
-            held = measured.get(entry.sha512) or self._held(db, done.task.job.package_key, entry.sha512)
-            put.append(
-                {
-                    "path": entry.logical_path,
-                    "sha512": entry.sha512,
-                    "sha256": held.sha256,
-                    "size_bytes": held.size_bytes,
-                    "source": entry.source,
-                    "puid": entry.puid,
-                    "mime": entry.mime,
-                }
-            )
-        return {
-            "status": done.record.status.value,
-            "reason": done.record.reason,
-            "key": done.key,
-            "sha512": done.record.sha512,
-            "record": record_json(done.record),
-            "entries": json.dumps(put, ensure_ascii=False, separators=(",", ":")),
-            "version": UNCHANGED if done.record.unchanged else None,
-        }
-
-    def _held(self, db: sa.Connection, package_key: int, sha512: str) -> Held:
-        row = db.execute(sa.select(contents).where(contents.c.package_id == package_key, contents.c.sha512 == sha512)).one_or_none()
-        if row is None:  # promise P3
-            raise ValueError(f"an entry names SHA-512 {sha512[:16]}…, which was not said to be durable")
-        return Held(row.sha512, row.sha256, row.size_bytes, row.content_path)
+            return [self._results.finish(db, one) for one in done]
 
     def append_events(self, job: Job, told: Sequence[EventDraft]) -> None:
         """Add events about the package as a whole (a job began, a policy was assigned)."""
         with self._writing, self.engine.begin() as db:
-            self._append(db, job, told)
-
-    def _append(self, db: sa.Connection, job: Job, told: Sequence[EventDraft]) -> None:
-        if not told:
-            return
-        end: Any = self._sql.chain_end.run(db, {"home": job.package_key}).one()
-        seq, prev = int(end[0]), str(end[1])
-        rows = []
-        for draft in told:
-            seq += 1
-            event = chain(draft, seq=seq, prev_hash=prev, job=job.id)
-            prev = event.hash
-            rows.append(_row(event, package_id=job.package_key, object_path=draft.object_path, job_id=job.id, version=None))
-        self._sql.events.run_many(db, rows)
-        self._sql.move_end.run(db, {"home": job.package_key, "seq": seq, "hash_": prev})
+            self._results.append(db, job, told)
 
     # Committing
 
     def has_news(self, job: Job) -> bool:
         """Whether the package has events or entries that no committed version carries."""
         with self._reading() as db:
-            return any(
-                db.execute(
-                    sa.select(table.c.package_id).where(table.c.package_id == job.package_key, table.c.version.is_(None)).limit(1)
-                ).first()
-                for table in (events, entries)
-            )
+            return uncommitted.exists(db, job.package_key)
 
     def finish_job(self, job: Job, version: int | None) -> None:
         """Mark everything of the package that was not committed as carried by *version*, and the job as finished.
@@ -337,17 +227,9 @@ class Ledger:
         One transaction, made durable. *version* None: nothing was new. Repeating it changes nothing.
         """
         with self._writing, self.engine.begin() as db:
-            _forget_dropped(db, job.package_key)
+            uncommitted.forget_dropped(db, job.package_key)
             if version is not None:
-                for table in (events, entries, contents):
-                    db.execute(
-                        sa.update(table)
-                        .where(table.c.package_id == job.package_key, table.c.version.is_(None))
-                        .values(version=version)
-                    )
-                finished = (tasks.c.package_id == job.package_key, tasks.c.version.is_(None), tasks.c.state == TaskState.DONE)
-                db.execute(sa.update(tasks).where(*finished).values(version=version))
-                db.execute(sa.update(packages).where(packages.c.id == job.package_key).values(version=version))
+                uncommitted.carry(db, job.package_key, version)
             db.execute(
                 sa.update(jobs)
                 .where(jobs.c.id == job.id, jobs.c.state != JobState.FINISHED)
@@ -362,31 +244,6 @@ class Ledger:
 
     def _reading(self) -> sa.Connection:
         return self.engine.connect().execution_options(read_only=True)
-
-
-def record_json(record: FileRecord) -> str:
-    """A record as JSON; what a tool said that no text can carry is replaced rather than lost with the whole record."""
-    try:
-        return record.model_dump_json(exclude_defaults=True)
-    except PydanticSerializationError:  # lone surrogates in a tool's output or a file's inner names
-        return json.dumps(_carried(record.model_dump(mode="python", exclude_defaults=True)), ensure_ascii=False, default=str)
-
-
-def _carried(value: Any) -> Any:
-    if isinstance(value, str):
-        return carried(value)
-    if isinstance(value, dict):
-        return {_carried(key): _carried(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_carried(item) for item in value]
-    return value
-
-
-def _forget_dropped(db: sa.Connection, package_key: int) -> None:
-    """Content of the draft that no entry names was dropped by the store's commit: it is not held."""
-    named = sa.select(entries.c.sha512).where(entries.c.package_id == package_key, entries.c.version.is_(None))
-    mine = sa.delete(contents).where(contents.c.package_id == package_key, contents.c.version.is_(None))
-    db.execute(mine.where(contents.c.sha512.not_in(named)))
 
 
 def _give_back() -> sa.Update:

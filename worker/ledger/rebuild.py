@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
 import sqlalchemy as sa
 
 from worker.ledger import engine as database
+from worker.ledger import stored
 from worker.ledger.events import canonical, first_prev
 from worker.ledger.facts import JobState, TaskState
 from worker.ledger.ledger import Ledger
@@ -23,16 +23,6 @@ from worker.paths import raw_path
 from worker.store.contract import Content, Store, StoreDamagedError
 
 _CHUNK = 500
-
-
-@dataclass(frozen=True, slots=True)
-class _Texts:
-    """Where a version's own metadata lies in the store."""
-
-    version: int
-    job: str
-    events: str
-    records: str
 
 
 def reconcile(ledger: Ledger, store: Store) -> list[str]:
@@ -62,13 +52,13 @@ def reconcile(ledger: Ledger, store: Store) -> list[str]:
 
 def _catch_up(ledger: Ledger, store: Store, row: sa.Row[Any], head: int) -> bool:
     """The usual case: the ledger has all that the version carries, and only was not told that it is committed."""
-    texts = _texts(store, row.object_id)
+    texts = stored.texts(store, row.object_id)
     if row.version != head - 1 or not texts or texts[-1].version != head:
         return False
     last = ""
-    for line in _lines(store, row.object_id, texts[-1].events):
+    for line in stored.lines(store, row.object_id, texts[-1].events):
         last = line["hash"]
-    job = ledger.job(_document(store, row.object_id, texts[-1].job)["job"])
+    job = ledger.job(stored.document(store, row.object_id, texts[-1].job)["job"])
     if last != row.last_hash or job is None:
         return False
     ledger.finish_job(job, head)
@@ -77,20 +67,20 @@ def _catch_up(ledger: Ledger, store: Store, row: sa.Row[Any], head: int) -> bool
 
 def _rebuild_package(ledger: Ledger, store: Store, name: str) -> bool:
     """Index one package; False: another program put it into the store, it is preserved but not our history."""
-    texts = _texts(store, name)
+    texts = stored.texts(store, name)
     if not texts:
         return False
     with ledger.engine.begin() as db:
         _forget(db, name)
-        first = _document(store, name, texts[0].job)
+        first = stored.document(store, name, texts[0].job)
         row = {"object_id": name, "tenant": first["tenant"], "package": first["package"], "version": store.head(name)}
         home = db.execute(
             sa.insert(packages).values(**row, last_seq=0, last_hash=first_prev(name)).returning(packages.c.id)
         ).scalar_one()
         for text in texts:
-            _add_job(db, home, _document(store, name, text.job))
-            _add_events(db, home, text.version, _lines(store, name, text.events))
-            _add_records(ledger, db, home, text.version, _lines(store, name, text.records))
+            _add_job(db, home, stored.document(store, name, text.job))
+            _add_events(db, home, text.version, stored.lines(store, name, text.events))
+            _add_records(ledger, db, home, text.version, stored.lines(store, name, text.records))
         _locate_contents(db, home, store.contents(name))
     return True
 
@@ -149,10 +139,25 @@ def _add_records(ledger: Ledger, db: sa.Connection, home: int, version: int, lin
         for line in chunk:
             _add_missing_job(db, home, line["job"])
         db.execute(sa.insert(tasks), [_task(home, version, line) for line in chunk])
-        put = [(line, entry) for line in chunk for entry in line["entries"]]
+        put = [entry for line in chunk for entry in line["entries"]]
         if put:
-            db.execute(database.insert_or_replace(ledger.engine, entries), [_entry(home, version, entry) for _, entry in put])
-            db.execute(database.insert_or_ignore(ledger.engine, contents), [_content(home, entry) for _, entry in put])
+            db.execute(database.insert_or_ignore(ledger.engine, contents), [_content(home, entry) for entry in put])
+        _replay(ledger, db, home, version, chunk)
+
+
+def _replay(ledger: Ledger, db: sa.Connection, home: int, version: int, chunk: list[dict[str, Any]]) -> None:
+    """What *chunk* leaves of each path that it speaks of: a later line may supersede what an earlier one put, and put it again."""
+    last: dict[str, dict[str, Any] | None] = {}
+    for line in chunk:
+        last |= {entry["path"]: entry for entry in line["entries"]}
+        last |= dict.fromkeys(line["dropped"])
+    standing = [_entry(home, version, entry) for entry in last.values() if entry]
+    if standing:
+        db.execute(database.insert_or_replace(ledger.engine, entries), standing)
+    gone = [{"gone": path} for path, entry in last.items() if entry is None]
+    if gone:
+        mine = (entries.c.package_id == home, entries.c.logical_path == sa.bindparam("gone"))
+        db.execute(sa.delete(entries).where(*mine), gone)
 
 
 def _add_missing_job(db: sa.Connection, home: int, job_id: str) -> None:
@@ -182,13 +187,14 @@ def _task(home: int, version: int, line: dict[str, Any]) -> dict[str, Any]:
         "sha512": record.get("sha512"),
         "record": json.dumps(record, ensure_ascii=False, separators=(",", ":")),
         "entries": json.dumps(line["entries"], ensure_ascii=False, separators=(",", ":")),
+        "dropped": json.dumps(line["dropped"], ensure_ascii=False, separators=(",", ":")),
         "version": version,
     }
 
 
 def _entry(home: int, version: int, entry: dict[str, Any]) -> dict[str, Any]:
     names = {name: entry[name] for name in ("sha512", "source", "puid", "mime")}
-    return {"package_id": home, "logical_path": entry["path"], "version": version, **names}
+    return {"package_id": home, "logical_path": entry["path"], "dropped": False, "version": version, **names}
 
 
 def _content(home: int, entry: dict[str, Any]) -> dict[str, Any]:
@@ -207,33 +213,5 @@ def _locate_contents(db: sa.Connection, home: int, manifest: Iterator[Content]) 
                 for c in chunk
             ],
         )
-
-
-def _texts(store: Store, name: str) -> list[_Texts]:
-    """The metadata of each version that we committed, in order."""
-    wanted: dict[str, str] = {}
-    for entry in store.state(name):
-        if entry.logical_path.startswith(("metadata/jobs/v", "metadata/events/v", "metadata/records/v")):
-            wanted[entry.logical_path] = entry.sha512
-    digests = set(wanted.values())
-    places = {content.sha512: content.content_path for content in store.contents(name) if content.sha512 in digests}
-    found = []
-    for path in sorted(wanted):
-        if path.startswith("metadata/jobs/"):
-            number = path.removeprefix("metadata/jobs/v").removesuffix(".json")
-            trio = (path, f"metadata/events/v{number}.jsonl", f"metadata/records/v{number}.jsonl")
-            if all(part in wanted for part in trio):
-                found.append(_Texts(int(number), *(places[wanted[part]] for part in trio)))
-    return sorted(found, key=lambda text: text.version)
-
-
-def _lines(store: Store, name: str, content_path: str) -> Iterator[dict[str, Any]]:
-    with store.open_content(name, content_path) as stream:
-        for line in stream:
-            yield json.loads(line)
-
-
-def _document(store: Store, name: str, content_path: str) -> dict[str, Any]:
-    with store.open_content(name, content_path) as stream:
-        document: dict[str, Any] = json.load(stream)
-        return document
+    # Made and superseded before any version was committed: the store never held it, only the record tells of it.
+    db.execute(sa.delete(contents).where(contents.c.package_id == home, contents.c.content_path == ""))

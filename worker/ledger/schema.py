@@ -5,7 +5,7 @@ Times are UTC ISO 8601 text with milliseconds, which sorts as it reads. Digests 
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, LargeBinary, MetaData, String, Table, Text
+from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, Index, Integer, LargeBinary, MetaData, String, Table, Text
 
 metadata = MetaData()
 
@@ -60,6 +60,7 @@ tasks = Table(
     Column("sha512", String(128)),
     Column("record", Text),  # worker.record.FileRecord as JSON
     Column("entries", Text),  # what the task put into the package's state, as JSON
+    Column("dropped", Text),  # logical paths that its result superseded, as JSON
     Column("version", Integer),  # OCFL version that carries the record; NULL: not committed, or unchanged
     Index("tasks_once_per_job", "job_id", "raw_path", unique=True),
     Index("tasks_to_do", "job_id", "state", "id"),
@@ -87,7 +88,9 @@ entries = Table(
     Column("source", Text),  # logical path that this was derived from
     Column("puid", Text),
     Column("mime", Text),
+    Column("dropped", Boolean, nullable=False),  # superseded: leaves the state with the next version, and then this table
     Column("version", Integer),  # NULL: not committed yet
+    Index("entries_by_source", "package_id", "source"),
 )
 
 events = Table(

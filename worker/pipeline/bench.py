@@ -40,6 +40,7 @@ class Bench:
     size_bytes: int
     attempts: list[AttemptRecord] = field(default_factory=list)
     pages: int = 0
+    time_factor: float = 1.0  # of every limit: Settings.time_factor
     _known: dict[str, Result | StepFailedError] = field(default_factory=dict)
 
     def once(self, action: str, source: Path, params: Mapping[str, Any]) -> Result:
@@ -90,7 +91,8 @@ class Bench:
 
     def _limit_s(self, action: str) -> float:
         spec = registry.load(action)
-        return spec.time_limit_s + spec.time_per_mb_s * self.size_bytes / 1e6 + spec.time_per_page_s * self.pages
+        limit_s = spec.time_limit_s + spec.time_per_mb_s * self.size_bytes / 1e6 + spec.time_per_page_s * self.pages
+        return limit_s * self.time_factor
 
 
 def main_output(result: Result) -> Output | None:

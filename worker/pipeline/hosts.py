@@ -90,7 +90,6 @@ class Host:
 
         A hard link, not a copy: the host's mount of the folder is read-only. Where links cannot be made, a copy.
         """
-        self.wipe()
         if self._child is not None and self._files >= FILES_PER_HOST:
             self.close()
         self._files += 1

@@ -46,6 +46,7 @@ class Asked:
     package: str
     source: bytes
     toolchain: str
+    time_factor: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +105,7 @@ class EmbeddedJob:
             self._hosts,
             self._archive.reports,
             self._asked.toolchain,
+            self._asked.time_factor,
         )
         complete = self._work(services, ended)
         if self._failure is not None:

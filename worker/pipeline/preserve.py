@@ -40,6 +40,7 @@ class Services:
     hosts: HostPool
     reports: Path  # folder of all jobs' reports; evidence pictures go below it
     toolchain: str  # digest of all tools' versions
+    time_factor: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +107,7 @@ def _worked(services: Services, task: Task, stored: Stored, logical: str) -> Res
     extension = naming.extension(task.path)
     with services.hosts.borrow() as host:
         source = host.load(stored.local_path, extension)
-        bench = Bench(host, source, stored.size_bytes)
+        bench = Bench(host, source, stored.size_bytes, time_factor=services.time_factor)
         record = FileRecord(
             path=task.path,
             size_bytes=stored.size_bytes,

@@ -12,6 +12,7 @@ import stat
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from typing import ClassVar
 
 from actions.errors import PermanentError
@@ -36,7 +37,7 @@ def stage(root: bytes, path: bytes, kind: Kind, draft: Draft, logical_path: str)
         NotStagedError: Not a regular file, a link out of the folder, unreadable, or changing while it was read.
         OSError: The archive's own disk failed or is full (the caller stops the job).
     """
-    full = os.path.join(root, path) if os.path.isdir(root) else root  # noqa: PTH112, PTH118 -- bytes
+    full = os.path.join(root, path) if _is_folder(root) else root  # noqa: PTH118 -- bytes
     name = os.fsdecode(path)
     if kind is Kind.SYMLINK:
         full = _target_inside(root, full, name)
@@ -69,6 +70,12 @@ def stage(root: bytes, path: bytes, kind: Kind, draft: Draft, logical_path: str)
         "Let the program that writes it finish, and run the same command again.",
         code="changed-while-read",
     )
+
+
+@lru_cache(maxsize=8)
+def _is_folder(root: bytes) -> bool:
+    """Asked once a job, not once a file."""
+    return os.path.isdir(root)  # noqa: PTH112 -- bytes
 
 
 @contextmanager

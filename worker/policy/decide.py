@@ -18,6 +18,7 @@ from worker.policy.words import SENTENCES
 from worker.record import PolicyRef
 
 Lang = Literal["sv", "en"]
+OTHER = "other"  # the family of rules that speak of any format
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,13 +54,19 @@ class Policy:
 
     def decide(self, identity: Identity, facts: Mapping[str, Fact], size_bytes: int) -> Plan:
         """The plan of the most specific rule that matches."""
-        return self._decide(identity, _known(identity, facts, size_bytes), frozenset())
+        plan = self._decide(identity, _known(identity, facts, size_bytes), frozenset())
+        return plan if plan.family != OTHER else replace(plan, family=self._family(identity))
 
     def explain(self, identity: Identity, facts: Mapping[str, Fact], size_bytes: int, lang: Lang = "en") -> Plan:
         """As ``decide``, with ``ruled_out``: the rules that came near, and why each did not apply."""
         plan = self.decide(identity, facts, size_bytes)
         known = _known(identity, facts, size_bytes)
         return replace(plan, ruled_out=tuple(self._near_misses(plan, identity, known, lang)))
+
+    def _family(self, identity: Identity) -> str:
+        """Where the file is counted when the rule speaks of all formats (encrypted, damaged): by its format's own rules."""
+        found = (entry.rule.family for entry in self._candidates(identity) if entry.rule.family != OTHER)
+        return next(found, OTHER)
 
     def _decide(self, identity: Identity, known: Mapping[str, Fact], left_out: frozenset[str]) -> Plan:
         for entry in self._candidates(identity):

@@ -1,7 +1,7 @@
 """What every store promises, whatever it is made of (design.md §7).
 
 A store keeps OCFL 1.1 objects. The contract speaks of objects, versions, logical paths and digests; never of folders
-or buckets. Every backend is held to ``tests/worker/test_store_directory.py``. Policies, jobs and events are unknown here.
+or buckets. Every backend is held to ``tests/worker/test_store_contract.py``. Policies, jobs and events are unknown here.
 """
 
 from __future__ import annotations
@@ -73,11 +73,18 @@ class StateEntry:
 
 @dataclass(frozen=True, slots=True)
 class VersionNote:
-    """What OCFL keeps of a version besides its state (OCFL 1.1 section 3.5.3.1). ``created`` is RFC 3339."""
+    """What OCFL keeps of a version besides its state (OCFL 1.1 section 3.5.3.1).
+
+    Attributes:
+        created: RFC 3339.
+        user: Name of who or what made the version.
+        address: A URI of the user; None: none is told (which OCFL allows, with a warning).
+    """
 
     created: str
     message: str
     user: str
+    address: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,16 +142,18 @@ class Store(Protocol):
         """The object's next version: continued when it was begun, else new. At most one per object."""
         ...
 
-    def commit(self, draft: Draft, state: Iterable[StateEntry], note: VersionNote) -> int:
+    def commit(self, draft: Draft, state: Iterable[StateEntry], note: VersionNote, *, dropped: Iterable[str] = ()) -> int:
         """Make *draft* the object's next version and return its number.
 
-        The new state is the one before plus *state*; what *state* does not name stays. Content of the draft that
-        the new state does not name is dropped. After a kill at any point, ``recover`` leaves either the version
-        before or the new one, whole. Afterwards the draft is closed and gone.
+        The new state is the one before, without the logical paths *dropped*, plus *state*; what neither names stays.
+        A dropped path only leaves the state: older versions keep it, and no content of theirs is touched. One that
+        the state before does not have is passed over. Content of the draft that the new state does not name is
+        removed from the draft. After a kill at any point, ``recover`` leaves either the version before or the new one,
+        whole. Afterwards the draft is closed and gone. A commit that failed or was killed leaves no trace in the next.
 
         Raises:
             StoreError: *state* names bytes that neither the object nor the draft holds, or a path that is
-                both a file and a folder. The draft stays as it was.
+                both a file and a folder. The draft stays, and can be committed with another state.
         """
         ...
 

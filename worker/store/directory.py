@@ -132,11 +132,12 @@ class DirectoryStore:
         if draft.version == 1:
             return
         with self.inventory(draft.object_id) as stream:
-            draft.index.load(inventory.rows(stream), f"v{draft.version - 1}")
+            draft.index.load(inventory.rows(stream))
 
-    def commit(self, draft: Draft, state: Iterable[StateEntry], note: VersionNote) -> int:
+    def commit(self, draft: Draft, state: Iterable[StateEntry], note: VersionNote, *, dropped: Iterable[str] = ()) -> int:
         mine = cast("DirectoryDraft", draft)
-        mine.index.set_state((entry.logical_path, entry.sha512) for entry in state)
+        before = self.state(mine.object_id) if mine.version > 1 else ()
+        mine.index.make_state(before, dropped, state)
         if lost := mine.index.missing():
             raise StoreError(
                 f"its bytes (SHA-512 {lost[1][:16]}…) are neither in the store nor in the draft",
@@ -212,7 +213,7 @@ class DirectoryStore:
         index = Index("")  # SQLite's private temporary file: joins fixity and manifest without holding either
         try:
             with self.inventory(object_id) as stream:
-                index.load(inventory.rows(stream), "")
+                index.load(inventory.rows(stream))
             for held in index.contents():
                 yield Content(held.path, held.sha512, held.sha256)
         finally:

@@ -171,10 +171,11 @@ class DirectoryDraft:
                     self.index.add(Held(relative, found.sha512, found.sha256, new=True))
 
     def drop_unnamed(self) -> None:
-        """Remove content that the state does not name, files nobody remembers, and folders left empty."""
+        """Remove content that the state does not name, files nobody remembers, and folders left empty.
+
+        Forgotten first, removed then: a process killed in between leaves a file too many, never content that is not there.
+        """
         while paths := self.index.unnamed():
-            for path in paths:
-                (self.object / path).unlink(missing_ok=True)
             self.index.forget(paths)
         touched = False
         for folder, _, names in os.walk(self.content, topdown=False):

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from worker.store.contract import StateEntry
 from worker.store.inventory import Row
 
 _SCHEMA = """
@@ -26,7 +27,6 @@ _LOAD = {
         ON CONFLICT (path) DO UPDATE SET sha256 = excluded.sha256""",
     "manifest": """INSERT INTO content (sha512, path, new) VALUES (?, ?, 0)
         ON CONFLICT (path) DO UPDATE SET sha512 = excluded.sha512""",
-    "state": "INSERT OR REPLACE INTO state (sha512, path) VALUES (?, ?)",
 }
 _BATCH = 1000
 
@@ -69,21 +69,25 @@ class Index:
         """Remember content; the same path again replaces what was said of it."""
         self._run("INSERT OR REPLACE INTO content VALUES (?, ?, ?, ?)", held.path, held.sha512, held.sha256, held.new)
 
-    def load(self, rows: Iterable[Row], head: str) -> None:
-        """Fill in what an object holds, from its inventory's lines; *head* is the version whose state is wanted."""
+    def load(self, rows: Iterable[Row]) -> None:
+        """Fill in what content an object holds, from its inventory's lines."""
         with self._lock:
             self._db.execute("BEGIN")
             for row in rows:
-                if sql := _LOAD.get("state" if row.section == head else row.section):
+                if sql := _LOAD.get(row.section):
                     self._db.executemany(sql, ((row.digest, path) for path in row.values))
             self._db.execute("COMMIT")
 
-    def set_state(self, entries: Iterable[tuple[str, str]]) -> None:
-        """Put (logical path, SHA-512) pairs over the state, all or none."""
+    def make_state(self, before: Iterable[StateEntry], dropped: Iterable[str], put: Iterable[StateEntry]) -> None:
+        """Make the new state from the one *before*, all or nothing; whatever an earlier try left here is forgotten."""
+        insert = "INSERT OR REPLACE INTO state (path, sha512) VALUES (?, ?)"
         with self._lock:
             self._db.execute("BEGIN")
             try:
-                self._db.executemany("INSERT OR REPLACE INTO state VALUES (?, ?)", entries)
+                self._db.execute("DELETE FROM state")
+                self._db.executemany(insert, ((entry.logical_path, entry.sha512) for entry in before))
+                self._db.executemany("DELETE FROM state WHERE path = ?", ((path,) for path in dropped))
+                self._db.executemany(insert, ((entry.logical_path, entry.sha512) for entry in put))
             except BaseException:
                 self._db.execute("ROLLBACK")
                 raise

@@ -67,6 +67,7 @@ def _work() -> None:
         sa.Column("sha512", sa.String(128)),
         sa.Column("record", sa.Text),
         sa.Column("entries", sa.Text),
+        sa.Column("dropped", sa.Text),
         sa.Column("version", sa.Integer),
         sa.Index("tasks_once_per_job", "job_id", "raw_path", unique=True),
         sa.Index("tasks_to_do", "job_id", "state", "id"),
@@ -93,7 +94,9 @@ def _holdings() -> None:
         sa.Column("source", sa.Text),
         sa.Column("puid", sa.Text),
         sa.Column("mime", sa.Text),
+        sa.Column("dropped", sa.Boolean, nullable=False),
         sa.Column("version", sa.Integer),
+        sa.Index("entries_by_source", "package_id", "source"),
     )
     op.create_table(
         "events",
