@@ -6,11 +6,11 @@ host answers the worker in JSON and the ledger keeps the answer (design.md §5, 
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
+from importlib import import_module
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from pydantic import BaseModel, ConfigDict
 
@@ -130,16 +130,13 @@ class Kind(StrEnum):
     COMPARE = "compare"
 
 
-Run: TypeAlias = Callable[[Path, Path, Any], Outcome]
-"""``run(source, workdir, params)``; *source* is read-only and never below *workdir*."""
-
-
 @dataclass(frozen=True, slots=True)
 class ActionSpec:
-    """How the registry and the policy see an action.
+    """How the catalogue and the policy see an action.
 
     Attributes:
         name: As policies write it.
+        module: Where its craft is: a function ``run(source, workdir, params)``. Imported when it first runs.
         time_limit_s: Wall-clock seconds for a small file.
         time_per_mb_s: Added for each 1,000,000 bytes of the source.
         time_per_page_s: Added for each page that the probe counted.
@@ -147,8 +144,17 @@ class ActionSpec:
 
     name: str
     kind: Kind
-    run: Run
+    module: str
     params: type[Params]
     time_limit_s: float
     time_per_mb_s: float = 0.0
     time_per_page_s: float = 0.0
+
+    def run(self, source: Path, workdir: Path, params: Params) -> Outcome:
+        """Carry it out: *source* is only read, and lies outside *workdir*, where outputs go.
+
+        Raises:
+            PreservationError: The action will not, or could not, do it.
+        """
+        outcome: Outcome = import_module(self.module).run(source, workdir, params)
+        return outcome

@@ -12,10 +12,12 @@ import os
 import resource
 import sys
 import traceback
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from actions import registry, wire
+from actions import wire
+from actions.catalog import CATALOG
 from actions.contract import Kind
 from actions.errors import PreservationError
 
@@ -56,7 +58,7 @@ def _serve(request: dict[str, Any]) -> dict[str, Any]:
     try:
         if "warm" in request:
             return _warm(request["warm"])
-        spec = registry.load(request["action"])
+        spec = CATALOG[request["action"]]
         workdir = Path(request["workdir"])
         if spec.kind in WRITING:  # a folder for each of three questions about a small file is a tenth of its time
             workdir.mkdir(parents=True, exist_ok=True)
@@ -96,7 +98,7 @@ def _warm(tools: list[str]) -> dict[str, Any]:
 
             verapdf.shared().warm()
         else:
-            registry.load(tool)
+            import_module(CATALOG[tool].module)
     return {"outcome": None}
 
 

@@ -9,17 +9,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from actions.contract import ActionSpec, Fact, Kind, Outcome, Params, Voice
+from actions.catalog import IdentifyParams
+from actions.contract import Fact, Outcome, Voice
 from actions.identifiers import judge, siegfried
 from actions.identifiers.heard import Heard
 from actions.identifiers.sniff import Sniffed
-
-
-class IdentifyParams(Params):
-    """``extension``: the original's, for the record; siegfried reads it from the file's name. ``two_voices``: always ask all."""
-
-    extension: str = ""
-    two_voices: bool = False
 
 
 def run(source: Path, workdir: Path, params: IdentifyParams) -> Outcome:
@@ -68,13 +62,3 @@ def _empty(first: Heard) -> Outcome:
         "disagreement": False,
     }
     return Outcome(tool=first.voice.identifier, facts=facts, voices=(voice,))
-
-
-SPEC = ActionSpec(
-    name="identify",
-    kind=Kind.IDENTIFY,
-    run=run,
-    params=IdentifyParams,
-    time_limit_s=30,
-    time_per_mb_s=0.2,  # signatures without an offset make siegfried read a file whole
-)

@@ -16,42 +16,17 @@ from functools import cache, partial
 from pathlib import Path
 
 import pymupdf
-from pydantic import Field
 
+from actions.catalog import OfficeCompareParams
 from actions.compare import evidence
 from actions.compare.pages import UnreadableError
-from actions.contract import ActionSpec, Check, Kind, Level, Outcome, Params
+from actions.contract import Check, Level, Outcome
 from actions.errors import RefusedError
 from actions.office import checks, extract, pages_side, sketch
 from actions.office.content import OfficeContent
 from actions.office.sides import Limits, Sides
 
 SIDECAR_BYTES = 50_000_000
-
-
-class OfficeCompareParams(Params):
-    """What to compare with; paths are absolute or relative to the workdir.
-
-    Attributes:
-        result: The PDF.
-        libreoffice_text: Where LibreOffice wrote what it read; the fallback voice.
-        comments_sidecar: The text file with comments, tracked changes and hidden text, if the conversion wrote one.
-        pages: Pages that LibreOffice laid out; 0: unknown, or a presentation.
-        slides: Slides that LibreOffice counted; 0: unknown, or a text.
-        notes_pages: Notes pages that were exported after the slides.
-        fonts_missing: Fonts that the conversion had to replace.
-        text_recall: Smallest share of the source's words that the result must show, 0 to 1.
-    """
-
-    result: str
-    libreoffice_text: str = ""
-    comments_sidecar: str = ""
-    pages: int = Field(default=0, ge=0)
-    slides: int = Field(default=0, ge=0)
-    notes_pages: int = Field(default=0, ge=0)
-    fonts_missing: tuple[str, ...] = ()
-    text_recall: float = Field(default=0.98, ge=0, le=1)
-    lost_passages: int = Field(default=0, ge=0, description="Paragraphs that may be missing")
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,14 +94,3 @@ def _sidecar(workdir: Path, name: str) -> str:
 
 def _tool() -> str:
     return f"bevara office readers 1, PyMuPDF {pymupdf.VersionBind}"
-
-
-SPEC = ActionSpec(
-    name="office_compare",
-    kind=Kind.COMPARE,
-    run=run,
-    params=OfficeCompareParams,
-    time_limit_s=60,
-    time_per_mb_s=5,
-    time_per_page_s=1,
-)

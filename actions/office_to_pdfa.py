@@ -17,15 +17,17 @@ slide has notes, empty pages that the layout forces are kept, pictures are not r
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from typing import Literal
 
 from pikepdf import Pdf
 
-from actions.contract import ActionSpec, Fact, Kind, Outcome, Output, Params, Role
-from actions.errors import DamagedError, RefusedError
+from actions.catalog import CATALOG, OfficeToPdfaParams
+from actions.contract import Fact, Outcome, Output, Role
+from actions.errors import DamagedError, PermanentError, RefusedError
+from actions.office import extract
 from actions.office_model import reading as office_reading
 from actions.office_model.reading import Reading, Remark
 from actions.tools import libreoffice, process
@@ -43,20 +45,6 @@ FLOOR_S = 5.0  # left to the tool, however little the action may use
 FONT_LIST_LIMIT_S = 30.0
 
 
-class OfficeToPdfaParams(Params):
-    """How a document becomes PDF/A.
-
-    Attributes:
-        flavour: The PDF/A that is asked for; whether it became one, the validator says.
-        comments: "sidecar": comments and tracked changes go into a text file beside the PDF.
-        notes_pages: Export a presentation's notes pages when any slide has notes.
-    """
-
-    flavour: Literal["2b", "1b"] = "2b"
-    comments: Literal["sidecar"] = "sidecar"
-    notes_pages: bool = True
-
-
 def run(source: Path, workdir: Path, params: OfficeToPdfaParams) -> Outcome:
     """Write ``result.pdf``, ``libreoffice.txt`` and, when there is something to tell, ``comments.txt``.
 
@@ -71,9 +59,10 @@ def run(source: Path, workdir: Path, params: OfficeToPdfaParams) -> Outcome:
     size_bytes = source.stat().st_size
     office = libreoffice.shared()
     tool = office.version()
-    limit_s = max(FLOOR_S, 0.9 * (SPEC.time_limit_s + SPEC.time_per_mb_s * size_bytes / 1e6))  # before the host's own limit
+    spec = CATALOG["office_to_pdfa"]
+    limit_s = max(FLOOR_S, 0.9 * (spec.time_limit_s + spec.time_per_mb_s * size_bytes / 1e6))  # before the host's own limit
     content, styles, target = workdir / "content.xml", workdir / "styles.xml", workdir / "result.pdf"
-    with office.open(source, timeout_s=limit_s, refuse=NOT_OFFICE) as document:
+    with _blaming_rightly(source), office.open(source, timeout_s=limit_s, refuse=NOT_OFFICE) as document:
         if document.kind not in FILTERS:
             raise RefusedError(f"is a {document.kind} document to LibreOffice", source.name, "Give its format another plan.")
         complete = document.read(content, styles)
@@ -96,6 +85,26 @@ def run(source: Path, workdir: Path, params: OfficeToPdfaParams) -> Outcome:
         notes=_notes(read, missing, complete=complete),
         facts=_facts(facts, read, missing, with_notes=with_notes) | {"reading_complete": complete} | beside,
     )
+
+
+@contextmanager
+def _blaming_rightly(source: Path) -> Iterator[None]:
+    """Take back "damaged" where our own reader reads all of the file: then LibreOffice lacks something, not the producer.
+
+    Raises:
+        RefusedError: In place of the DamagedError.
+    """
+    try:
+        yield
+    except DamagedError as damaged:
+        try:
+            content = extract.read(source)
+        except PermanentError:
+            content = None
+        if content is None or content.damage:
+            raise
+        whole = f"{damaged.what}; our own reader, {content.reader}, reads all of it"
+        raise RefusedError(whole, source.name, "Convert it with another program, or keep the original.") from damaged
 
 
 def _refuse_plain_text(source: Path) -> None:
@@ -227,13 +236,3 @@ def _remarks(remarks: Sequence[Remark]) -> list[str]:
         body = "".join(f"    {line}\n" for line in remark.text.splitlines())
         lines.append(f"[{number:0{width}}] {head}\n{body}")
     return lines
-
-
-SPEC = ActionSpec(
-    name="office_to_pdfa",
-    kind=Kind.CONVERT,
-    run=run,
-    params=OfficeToPdfaParams,
-    time_limit_s=60.0,
-    time_per_mb_s=15.0,
-)

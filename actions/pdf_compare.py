@@ -13,13 +13,13 @@ from typing import Any
 
 import pikepdf
 import pymupdf
-from pydantic import Field
 
+from actions.catalog import PdfCompareParams
 from actions.compare import evidence, inventory, pages
 from actions.compare.pages import UnreadableError
 from actions.compare.pdf_checks import checks_of, level_of
 from actions.compare.pdf_page import Limits, PageProof, compare_page
-from actions.contract import ActionSpec, Check, Kind, Level, Outcome, Output, Params
+from actions.contract import Check, Level, Outcome, Output
 
 MAX_PICTURED = 6  # pages: a person sees after two what kind of difference it is
 MAX_PICTURES = 3 * MAX_PICTURED  # source, result, difference
@@ -27,26 +27,7 @@ SHRINK_EVERY = 50  # pages: a colour scan keeps 25 MB a page in MuPDF's cache
 NOTED = 5  # complaints of the renderer: the sixth says nothing that the first did not
 
 
-class CompareParams(Params):
-    """What to compare with, and how much may change.
-
-    ``result`` is absolute or relative to the workdir. ``ocr``: the result has a text layer that the source lacks, so
-    text may be added (never lost). ``extracted_attachments``: so many were declared to be written beside the result.
-    Shares are 0 to 1; ``max_changed_share`` is of a page's inked windows of 5.5 mm.
-    """
-
-    result: str
-    render_dpi_low: int = Field(default=36, ge=18, le=110)
-    render_dpi_high: int = Field(default=110, ge=72, le=300)
-    fine_pages: int = Field(default=200, ge=0)
-    max_changed_share: float = Field(default=0.0, ge=0, le=1)
-    text_recall: float = Field(default=0.98, ge=0, le=1)
-    evidence_pages: int = Field(default=1, ge=0, le=MAX_PICTURED)
-    ocr: bool = False
-    extracted_attachments: int = Field(default=0, ge=0)
-
-
-def run(source: Path, workdir: Path, params: CompareParams) -> Outcome:
+def run(source: Path, workdir: Path, params: PdfCompareParams) -> Outcome:
     """Compare *source* with ``params.result``; write thumbnails of page 1 and of pages that differ into *workdir*.
 
     A document that cannot be opened is an answer, not an exception: the source ``unproven``, the result ``different``.
@@ -64,7 +45,7 @@ def run(source: Path, workdir: Path, params: CompareParams) -> Outcome:
         return _unopened(Level.UNPROVEN, None, f"the source {broken}")
 
 
-def _compare(left: Any, right: Any, source: Path, workdir: Path, params: CompareParams) -> Outcome:
+def _compare(left: Any, right: Any, source: Path, workdir: Path, params: PdfCompareParams) -> Outcome:
     limits = Limits(params.text_recall, params.max_changed_share, params.ocr, params.extracted_attachments)
     totals = pages.page_count(left), pages.page_count(right)
     proofs, outputs = _all_pages(left, right, workdir, params, limits)
@@ -81,7 +62,7 @@ def _compare(left: Any, right: Any, source: Path, workdir: Path, params: Compare
 
 
 def _all_pages(
-    left: Any, right: Any, workdir: Path, params: CompareParams, limits: Limits
+    left: Any, right: Any, workdir: Path, params: PdfCompareParams, limits: Limits
 ) -> tuple[list[PageProof], tuple[Output, ...]]:
     """One page at a time; MuPDF's cache is emptied on the way, so that ten thousand pages take the memory of fifty."""
     proofs: list[PageProof] = []
@@ -126,14 +107,3 @@ def _unopened(level: Level, source_pages: int | None, why: str) -> Outcome:
 
 def _tool() -> str:
     return f"PyMuPDF {pymupdf.VersionBind}"
-
-
-SPEC = ActionSpec(
-    name="pdf_compare",
-    kind=Kind.COMPARE,
-    run=run,
-    params=CompareParams,
-    time_limit_s=60,
-    time_per_mb_s=2,
-    time_per_page_s=2,
-)

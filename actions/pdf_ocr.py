@@ -9,10 +9,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pikepdf
-from pydantic import Field
 
+from actions.catalog import CATALOG, PdfOcrParams
 from actions.compare import pdf_images
-from actions.contract import ActionSpec, Fact, Kind, Outcome, Output, Params, Role
+from actions.contract import Fact, Outcome, Output, Role
 from actions.errors import DamagedError, EncryptedError, RefusedError
 from actions.tools import ocrmypdf
 
@@ -21,13 +21,7 @@ SURE_BELOW = 60  # per cent; Tesseract's words under it are mostly wrong
 NOTED = 5
 
 
-class OcrParams(Params):
-    """``languages``: Tesseract's codes, the likeliest first; their data must be installed."""
-
-    languages: list[str] = Field(default=["swe", "eng"], min_length=1)
-
-
-def run(source: Path, workdir: Path, params: OcrParams) -> Outcome:
+def run(source: Path, workdir: Path, params: PdfOcrParams) -> Outcome:
     """Write ``out.pdf`` with a text layer and ``out.ocr.txt`` with its text.
 
     Raises:
@@ -40,7 +34,7 @@ def run(source: Path, workdir: Path, params: OcrParams) -> Outcome:
     """
     readable, pages, notes = _readable(source, workdir)
     result = workdir / RESULT
-    timeout_s = SPEC.time_limit_s + SPEC.time_per_page_s * pages
+    timeout_s = CATALOG["pdf_ocr"].time_limit_s + CATALOG["pdf_ocr"].time_per_page_s * pages
     found = ocrmypdf.recognise(readable, result, workdir / SIDECAR, workdir / SCRATCH, params.languages, timeout_s=timeout_s)
     images = _unchanged_images(readable, result, source.name)
     outputs = [Output(RESULT, Role.PRESERVATION, ".pdf")]
@@ -86,7 +80,7 @@ def _unchanged_images(before: Path, after: Path, subject: str) -> int:
     return source.total()
 
 
-def _facts(found: ocrmypdf.Recognised, params: OcrParams) -> dict[str, Fact]:
+def _facts(found: ocrmypdf.Recognised, params: PdfOcrParams) -> dict[str, Fact]:
     """Confidence is left out where no word was read: a mean of nothing is not zero."""
     facts: dict[str, Fact] = {
         "ocr_engine": ocrmypdf.engine(),
@@ -106,14 +100,3 @@ def _silent(found: ocrmypdf.Recognised) -> tuple[str, ...]:
         return ()
     listed = ", ".join(map(str, found.silent_pages[:20]))
     return (f"no words were read on page {listed}: blank, a picture only, or out of time",)
-
-
-SPEC = ActionSpec(
-    name="pdf_ocr",
-    kind=Kind.OCR,
-    run=run,
-    params=OcrParams,
-    time_limit_s=120,
-    time_per_mb_s=5,
-    time_per_page_s=60,
-)

@@ -10,11 +10,11 @@ import tempfile
 from collections import Counter
 from importlib import resources
 from pathlib import Path
-from typing import Literal
 
 from pikepdf import Dictionary, Pdf, Stream, String, pdfa
 
-from actions.contract import ActionSpec, Kind, Outcome, Output, Params, Role
+from actions.catalog import PdfRedrawParams
+from actions.contract import Outcome, Output, Role
 from actions.errors import DamagedError, RefusedError, ToolFailedError
 from actions.pdf import attachments, interactive, opening
 from actions.pdf.repairs import Repairs, items, name_of
@@ -27,12 +27,6 @@ MAX_LINES = 10  # of what Ghostscript said
 TIME_LIMIT_S = 120.0
 TIME_PER_MB_S = 20.0
 TIME_PER_PAGE_S = 3.0
-
-
-class PdfRedrawParams(Params):
-    """``flavour``: which PDF/A. Attachments are always extracted: Ghostscript drops them."""
-
-    flavour: Literal["1b", "2b"] = "2b"
 
 
 def run(source: Path, workdir: Path, params: PdfRedrawParams) -> Outcome:
@@ -139,14 +133,3 @@ def _same_pages(path: Path, pages: int, subject: str) -> None:
     found = opening.count_pages(path)
     if found != pages:
         raise DamagedError(f"of {pages} pages {found} were drawn", subject, "The original is kept; convert it by hand.")
-
-
-SPEC = ActionSpec(
-    name="pdf_redraw",
-    kind=Kind.CONVERT,
-    run=run,
-    params=PdfRedrawParams,
-    time_limit_s=TIME_LIMIT_S + 30,
-    time_per_mb_s=TIME_PER_MB_S,
-    time_per_page_s=TIME_PER_PAGE_S,
-)

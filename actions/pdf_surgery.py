@@ -8,25 +8,18 @@ notes. Whether the result is PDF/A is not decided here but by ``pdfa_validate``.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
 
 import pikepdf
 from pikepdf import Pdf
 
-from actions.contract import ActionSpec, Kind, Outcome, Output, Params, Role
+from actions.catalog import PdfSurgeryParams
+from actions.contract import Outcome, Output, Role
 from actions.errors import DamagedError
 from actions.pdf import attachments, interactive, opening
 from actions.pdf.repairs import Repairs
 from actions.pdf.surgeon import finish
 
 RESULT = "out.pdf"
-
-
-class PdfSurgeryParams(Params):
-    """``flavour``: which PDF/A. ``attachments``: "embed" keeps them inside, which only PDF/A-3 allows for any file."""
-
-    flavour: Literal["1b", "2b", "3b"] = "2b"
-    attachments: Literal["extract", "embed"] = "extract"
 
 
 def run(source: Path, workdir: Path, params: PdfSurgeryParams) -> Outcome:
@@ -89,8 +82,3 @@ def _prove(result: Path, pages: int, before: str, subject: str) -> str:
             "The original is kept; try another way, or convert it by hand.",
         )
     return after
-
-
-SPEC = ActionSpec(
-    name="pdf_surgery", kind=Kind.CONVERT, run=run, params=PdfSurgeryParams, time_limit_s=60, time_per_mb_s=10, time_per_page_s=0.5
-)

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pikepdf
 from pikepdf import pdfa
-from pydantic import Field
 
-from actions.contract import ActionSpec, Fact, Kind, Outcome, Params, Verdict
+from actions.catalog import PdfaValidateParams
+from actions.contract import Fact, Outcome, Verdict
 from actions.errors import ToolMissingError
 from actions.tools import verapdf
 from actions.tools.verapdf_report import Report
@@ -25,12 +25,6 @@ NO_CLAIM_CLAUSES = {"6.7.11", "6.6.4", "6.6.2.1"}  # the identification schema i
 MAX_NOTES = 10
 TIME_LIMIT_S = 120.0
 TIME_PER_MB_S = 10.0
-
-
-class PdfaValidateParams(Params):
-    """``flavour``: "auto" tests the file's own claim; "2b" also accepts 2u and 2a, which promise more."""
-
-    flavour: str = Field(default="auto", pattern=r"^(auto|1[ab]|[23][abu]|4[ef]?)$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,13 +120,3 @@ def _claim(source: Path) -> _Claim | None:
         return None
     found = re.fullmatch(r"(\d)([A-Za-z]?)", status)
     return _Claim(found[1], found[2].lower()) if found else None
-
-
-SPEC = ActionSpec(
-    name="pdfa_validate",
-    kind=Kind.VALIDATE,
-    run=run,
-    params=PdfaValidateParams,
-    time_limit_s=TIME_LIMIT_S + 60,  # the Java machine's first start comes on top
-    time_per_mb_s=TIME_PER_MB_S,
-)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from actions.contract import ActionSpec, Fact, Kind, NoParams, Outcome, Params, Verdict
+from actions.contract import Fact, Outcome, Params, Verdict
 from actions.errors import DamagedError, RefusedError, TooLargeError
 from actions.picture import frames, pixels, structure
 from actions.picture.depth import declared_bits
@@ -57,13 +57,3 @@ def _measure(source: Path, image: Image.Image, facts: dict[str, Fact]) -> None:
         digest.update(pixels.digest(frame).encode())
         count += 1
     facts |= {"frames": count, "pixels_sha256": digest.hexdigest()}
-
-
-SPEC = ActionSpec(
-    name="picture_check",
-    kind=Kind.VALIDATE,
-    run=run,
-    params=NoParams,
-    time_limit_s=60,
-    time_per_mb_s=2,  # JPEG 2000 and Deflate unpack to a hundred times their size
-)

@@ -15,17 +15,12 @@ from pathlib import Path
 
 from PIL import Image
 
-from actions.contract import ActionSpec, Check, Kind, Level, Outcome, Output, Params, Role
+from actions.catalog import PictureCompareParams
+from actions.contract import Check, Level, Outcome, Output, Role
 from actions.picture import frames, pixels, second_decoder
 from actions.picture.depth import declared_bits
 
 THUMBNAIL_PX = 480
-
-
-class PictureCompareParams(Params):
-    """``result``: the copy, absolute or below the workdir."""
-
-    result: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,13 +114,3 @@ def _show(frame: Image.Image, target: Path) -> Path | None:
     except ValueError:
         return None
     return target
-
-
-SPEC = ActionSpec(
-    name="picture_compare",
-    kind=Kind.COMPARE,
-    run=run,
-    params=PictureCompareParams,
-    time_limit_s=60,
-    time_per_mb_s=4,
-)

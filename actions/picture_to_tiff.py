@@ -13,7 +13,7 @@ from typing import Any
 
 from PIL import Image
 
-from actions.contract import ActionSpec, Fact, Kind, NoParams, Outcome, Output, Params, Role
+from actions.contract import Fact, Outcome, Output, Params, Role
 from actions.errors import RefusedError, TooLargeError, ToolFailedError
 from actions.picture import frames
 from actions.picture.depth import declared_bits, pnm_maximum
@@ -131,13 +131,3 @@ def _save(pages: list[Image.Image], target: Path, settings: dict[str, Any], name
     except (OSError, ValueError, RuntimeError) as failed:
         target.unlink(missing_ok=True)
         raise ToolFailedError(f"could not be written as TIFF ({frames.describe(failed)})", name, "Convert it by hand.") from failed
-
-
-SPEC = ActionSpec(
-    name="picture_to_tiff",
-    kind=Kind.CONVERT,
-    run=run,
-    params=NoParams,
-    time_limit_s=60,
-    time_per_mb_s=3,
-)

@@ -10,7 +10,8 @@ import re
 from importlib import import_module
 from pathlib import Path
 
-from actions.contract import ActionSpec, Fact, Kind, Outcome, Params
+from actions.catalog import ProbeParams
+from actions.contract import Fact, Outcome
 
 _HEAD_BYTES = 1024
 _OLE2 = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
@@ -33,14 +34,6 @@ _OFFICE_MIMES = (
     "application/rtf",
     "text/rtf",
 )
-
-
-class ProbeParams(Params):
-    """What identification said; only hints, since the bytes decide."""
-
-    puid: str | None = None
-    mime: str | None = None
-    extension: str = ""
 
 
 def run(source: Path, workdir: Path, params: ProbeParams) -> Outcome:
@@ -108,13 +101,3 @@ def _by_hint(mime: str, params: ProbeParams) -> str | None:
 
 def _is_text_mime(mime: str) -> bool:
     return mime.endswith(("xml", "json", "javascript", "yaml", "sql")) or mime == "message/rfc822"
-
-
-SPEC = ActionSpec(
-    name="probe",
-    kind=Kind.PROBE,
-    run=run,
-    params=ProbeParams,
-    time_limit_s=30,
-    time_per_mb_s=0.3,
-)

@@ -8,17 +8,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from actions.contract import ActionSpec, Fact, Kind, Outcome, Params, Verdict
+from actions.catalog import TextCheckParams
+from actions.contract import Fact, Outcome, Verdict
 from actions.text.encoding import Confidence, Encoding, name_encoding
 from actions.text.stream import NotThisEncodingError, decoded
 
 TOOL = "bevara text 1"
-
-
-class TextCheckParams(Params):
-    """``encoding``: what the text must be; None: what its bytes say."""
-
-    encoding: str | None = None
 
 
 @dataclass(slots=True)
@@ -85,13 +80,3 @@ def _named(source: Path, encoding: str | None) -> Encoding:
     if encoding is None or measured.name == encoding:
         return measured
     return Encoding(encoding, Confidence.LIKELY, "named by the plan", bom=measured.bom)
-
-
-SPEC = ActionSpec(
-    name="text_check",
-    kind=Kind.VALIDATE,
-    run=run,
-    params=TextCheckParams,
-    time_limit_s=30,
-    time_per_mb_s=0.1,
-)

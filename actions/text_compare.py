@@ -10,19 +10,13 @@ import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from actions.contract import ActionSpec, Check, Kind, Level, Outcome, Params
+from actions.catalog import TextCompareParams
+from actions.contract import Check, Level, Outcome
 from actions.errors import RefusedError
 from actions.text.encoding import CHUNK_BYTES, name_encoding
 from actions.text.stream import NotThisEncodingError, decoded, mark
 
 TOOL = "bevara text 1"
-
-
-class TextCompareParams(Params):
-    """``result``: the copy, absolute or below the workdir. ``encoding``: the source's; None: what its bytes say."""
-
-    result: str
-    encoding: str | None = None
 
 
 def run(source: Path, workdir: Path, params: TextCompareParams) -> Outcome:
@@ -88,13 +82,3 @@ def _way_back(source: Path, result: Path, encoding: str) -> Check:
 def _encoded(result: Path, encoding: str) -> Iterator[bytes]:
     for text in decoded(result, "utf-8"):
         yield text.encode(encoding)
-
-
-SPEC = ActionSpec(
-    name="text_compare",
-    kind=Kind.COMPARE,
-    run=run,
-    params=TextCompareParams,
-    time_limit_s=30,
-    time_per_mb_s=0.2,
-)

@@ -8,19 +8,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from actions.contract import ActionSpec, Kind, Outcome, Output, Params, Role
+from actions.catalog import TextToUtf8Params
+from actions.contract import Outcome, Output, Role
 from actions.errors import DamagedError, RefusedError
 from actions.text.encoding import Confidence, name_encoding
 from actions.text.stream import NotThisEncodingError, decoded
 
 TOOL = "bevara text 1"
 _RESULT = "text.utf8.txt"
-
-
-class TextToUtf8Params(Params):
-    """``encoding``: as a person or the policy decided; None: what the bytes say."""
-
-    encoding: str | None = None
 
 
 def run(source: Path, workdir: Path, params: TextToUtf8Params) -> Outcome:
@@ -59,13 +54,3 @@ def _decide(source: Path, encoding: str | None) -> tuple[str, str]:
             f"has an encoding that cannot be told ({best})", source.name, "Name the encoding by hand.", code="encoding-uncertain"
         )
     return named.name, named.why
-
-
-SPEC = ActionSpec(
-    name="text_to_utf8",
-    kind=Kind.CONVERT,
-    run=run,
-    params=TextToUtf8Params,
-    time_limit_s=30,
-    time_per_mb_s=0.1,
-)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from actions import registry
+from actions.catalog import CATALOG
 from actions.contract import Level
 from tests.conftest import PROJECT, missing
 from worker import __version__, toolchain
@@ -134,7 +134,7 @@ def test_the_example_policy_can_be_used(tmp_path) -> None:
     path = tmp_path / "hoor.yaml"
     path.write_text(example, "utf-8")
 
-    assert check(path, registry.load_all()) == []
+    assert check(path, CATALOG) == []
 
 
 def test_the_example_of_a_mistake_is_what_the_checker_says(tmp_path) -> None:
@@ -142,7 +142,7 @@ def test_the_example_of_a_mistake_is_what_the_checker_says(tmp_path) -> None:
     path = tmp_path / "hoor.yaml"
     path.write_text(example.replace("text_layer: none", "text_layer: non").replace("pages:", "page:"), "utf-8")
 
-    problems = check(path, registry.load_all())
+    problems = check(path, CATALOG)
 
     said = "".join(f"{problem}\n" for problem in problems).replace(f"{tmp_path}/", "")
     assert said in blocks("text")

@@ -5,8 +5,10 @@ Refuses a folder that holds something else, and a second process. What happens i
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
+import sqlite3
 import time
 from pathlib import Path
 from types import TracebackType
@@ -24,6 +26,20 @@ MARKER = (
     b'{"schema": "bevara.archive/1", "about": "An archive kept by bevara; store/ is an OCFL 1.1 storage root."}\n',
 )
 LEDGER = "ledger.sqlite3"
+
+
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})
+FULL_DATABASE = ("SQLITE_FULL", "SQLITE_IOERR", "SQLITE_READONLY", "SQLITE_CANTOPEN")  # beginnings of its error names
+
+
+def disk_fault(error: BaseException) -> str:
+    """What the disk said, when *error* is the archive's disk being full or closed to writing; empty for any other error."""
+    if isinstance(error, OSError):
+        return f"{error.strerror}" if error.errno in FULL else ""
+    inner = getattr(error, "orig", error)  # SQLAlchemy's wrapping
+    if isinstance(inner, sqlite3.OperationalError) and str(inner.sqlite_errorname).startswith(FULL_DATABASE):
+        return str(inner)
+    return ""
 
 
 class ArchiveBusyError(TransientError):

@@ -48,8 +48,13 @@ class Tool:
     note: str = ""
 
 
-def tools(settings: Settings) -> Iterator[Tool]:
-    """Every tool that bevara uses, missing ones too."""
+@cache
+def tools(settings: Settings) -> tuple[Tool, ...]:
+    """Every tool that bevara uses, missing ones too. Asked once a process."""
+    return tuple(_tools(settings))
+
+
+def _tools(settings: Settings) -> Iterator[Tool]:
     yield _sandbox()
     yield _asked(
         "LibreOffice", _libreoffice, "office text and presentations to PDF/A", "libreoffice-writer-nogui libreoffice-impress-nogui"

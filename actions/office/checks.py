@@ -73,7 +73,16 @@ def _both_empty(sides: Sides) -> bool:
     if content is None or not sides.independent:
         return False
     words = (content.drawn.strip(), content.charts, content.chart_labels, content.hidden, content.headers_footers.strip())
-    holds = (content.pictures, content.vector_pictures, content.embedded, content.comments, shown.pictures)
+    holds = (
+        content.shapes,
+        any(content.boxes),
+        None in content.boxes,
+        content.pictures,
+        content.vector_pictures,
+        content.embedded,
+        content.comments,
+        shown.pictures,
+    )
     return not any((*words, *holds)) and len(shown.blank_pages) == shown.pages > 0
 
 

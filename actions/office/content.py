@@ -105,6 +105,7 @@ class OfficeContent:
         pictures: Distinct raster pictures shown in the body.
         vector_pictures: Distinct metafiles and SVG shown in the body: a PDF has them as lines, not as a picture.
         embedded: Embedded objects: workbooks, equations, charts, packages.
+        shapes: Drawn shapes in the body, as far as the reader sees them: a blank page does not show them.
         boxes: Where each slide's shapes stand; None for a slide whose geometry was not read.
         damage: What the reader had to leave out; empty when it read all.
     """
@@ -128,6 +129,7 @@ class OfficeContent:
     pictures: int = 0
     vector_pictures: int = 0
     embedded: int = 0
+    shapes: int = 0
     boxes: tuple[tuple[Box, ...] | None, ...] = ()
     damage: str = ""
 
@@ -155,6 +157,7 @@ class Gathering:
     slides: int | None = None
     hidden_slides: int = 0
     embedded: int = 0
+    shapes: int = 0
     boxes: list[tuple[Box, ...] | None] = field(default_factory=list)
     damage: str = ""
     slide_size: tuple[float, float] | None = None
@@ -206,6 +209,7 @@ class Gathering:
             pictures=len(self.pictures),
             vector_pictures=len(self.vectors),
             embedded=self.embedded,
+            shapes=self.shapes,
             boxes=tuple(self.boxes),
             damage=self.damage,
         )

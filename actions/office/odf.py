@@ -34,6 +34,9 @@ COMPUTED = frozenset(
 )  # fmt: skip
 NOT_ON_SLIDES = frozenset({"notes", "header", "header-left", "header-first", "footer", "footer-left", "footer-first"})
 SPACES_MAX = 1000  # text:c is a number that a hostile file can set to a billion
+DRAWN = frozenset(
+    {"custom-shape", "rect", "ellipse", "circle", "line", "polyline", "polygon", "path", "connector", "control", "scene"}
+)
 PARAGRAPHS = frozenset({"p", "h"})
 
 
@@ -128,6 +131,7 @@ def _visit(element: Element, walk: _Walk) -> None:
     name = local(element)
     if not name or name in SKIPPED:
         return
+    walk.gathering.shapes += name in DRAWN and not walk.is_pattern
     if name in {"annotation", "note", "footnote", "endnote"}:
         _aside(element, walk, is_comment=name == "annotation")
     elif name in {"frame", "text-box", "custom-shape", "image", "object", "object-ole", "plugin", "rect", "ellipse", "line"}:

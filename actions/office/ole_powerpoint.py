@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from actions.errors import DamagedError, EncryptedError
 from actions.office.content import Comment, Gathering, OfficeContent
 from actions.office.package import ASK
-from actions.office.records import SHAPE_OPTIONS, Record, blip_kinds, children, record_at, shape_pictures, walk
+from actions.office.records import SHAPE_OPTIONS, Record, blip_kinds, children, is_drawn, record_at, shape_pictures, walk
 
 DOCUMENT = 1000
 SLIDE_PERSIST, SLIDE_INFO, LIST_WITH_TEXT = 1011, 1017, 4080
@@ -144,6 +144,7 @@ def _shape(shape: Record, which: int, outline: list[str], lines: list[str], deck
     if (which == 1 and placeholder) or (which == 2 and placeholder in NOTES_FURNITURE):
         return
     for part in parts:
+        deck.gathering.shapes += which == 0 and not placeholder and is_drawn(part)
         if part.kind == TEXT_BOX:
             lines.append(_box(part, outline) + "\n")
         elif part.kind == SHAPE_OPTIONS and which == 0:

@@ -16,7 +16,7 @@ from itertools import pairwise
 from actions.errors import DamagedError, EncryptedError
 from actions.office.content import Comment, Gathering, OfficeContent, is_computed
 from actions.office.package import ASK
-from actions.office.records import SHAPE_OPTIONS, blip_kinds, record_at, shape_pictures, walk
+from actions.office.records import SHAPE_OPTIONS, blip_kinds, is_drawn, record_at, shape_pictures, walk
 from actions.office.word_runs import Run, read_runs
 
 WORD_97 = 0xC1  # nFib from here on has the long layout and Unicode pieces
@@ -121,6 +121,7 @@ def _shapes(gathering: Gathering, drawings: bytes) -> None:
     at = 8 + len(store.data)
     while (drawing := record_at(drawings, at + 1)) is not None:
         for record in walk(drawing) if drawings[at] == BODY_DRAWING else ():
+            gathering.shapes += is_drawn(record)
             for number, is_vector in shape_pictures(record, kinds) if record.kind == SHAPE_OPTIONS else ():
                 (gathering.vectors if is_vector else gathering.pictures).add(f"shape {number}")
         at += 9 + len(drawing.data)

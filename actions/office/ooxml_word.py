@@ -219,6 +219,11 @@ def _object(element: Element, walk: Walk) -> None:
     _children(element, walk)
 
 
+def _shape(element: Element, walk: Walk) -> None:
+    walk.gathering.shapes += walk.stream is not walk.gathering.headers and not walk.deleted
+    _children(element, walk)
+
+
 def _word_art(element: Element, walk: Walk) -> None:
     walk.gathering.drawn.append(attribute(element, "string") + "\n")
 
@@ -228,7 +233,7 @@ HANDLERS = {
     "del": _removed, "moveFrom": _removed, "ins": _inserted, "moveTo": _inserted, "annotation": _annotation,
     "txbxContent": _text_box, "footnoteReference": _reference, "endnoteReference": _reference,
     "footnote": _text_box, "endnote": _text_box, "sectPr": _section, "blip": _blip, "imagedata": _blip,
-    "chart": _chart, "relIds": _diagram, "oMath": _formula, "object": _object, "textpath": _word_art,
+    "chart": _chart, "relIds": _diagram, "oMath": _formula, "object": _object, "textpath": _word_art, **dict.fromkeys(("wsp", "shape", "rect", "roundrect", "oval", "line", "polyline", "arc", "curve"), _shape),
 }  # fmt: skip
 
 

@@ -16,7 +16,7 @@ from actions.compare import pages
 from actions.compare.pixels import Picture, has_ink
 
 LOOK_DPI = 20  # enough to see whether a page has any ink
-THUMBNAIL_DPI = 60
+THUMBNAIL_DPI = 50  # an A4 page is then as wide as ``evidence`` shows it, and need not be scaled
 SHRINK_EVERY = 50  # pages: see ``pdf_compare``
 REREAD_PAGES = 500  # 20 ms each; a longer document is judged by its first reading alone beyond this
 LEVEL = 0.99  # cosine of the writing's direction

@@ -1,7 +1,7 @@
 """The record tree of Office's binary drawings: PowerPoint's whole stream, and the shapes of binary Word.
 
 Lengths are the file's own word, so walking is bounded in depth and number. What a record means belongs to its reader.
-Source: [MS-ODRAW] §2.2 (records), §2.3.23.5 (pib); [MS-PPT] §2.3.1 (RecordHeader).
+Source: [MS-ODRAW] §2.2 (records), §2.2.40 (OfficeArtFSP), §2.3.23.5 (pib); [MS-PPT] §2.3.1 (RecordHeader).
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from dataclasses import dataclass
 SHAPE_OPTIONS, BLIP_ENTRY, TAG_DATA = 0xF00B, 0xF007, 5003
 PICTURE_OPTIONS = frozenset({0x0104, 0x0186})  # pib, fillBlip: numbers of entries in the picture store
 VECTOR_BLIPS = frozenset({2, 3, 4})  # EMF, WMF, PICT
+SHAPE_PROPERTIES, SHAPE_BYTES, NOT_A_SHAPE = 0xF00A, 8, 0x40D  # fGroup, fPatriarch, fDeleted, fBackground
 DEPTH_MAX = 40
 RECORDS_MAX = 2_000_000
 
@@ -62,6 +63,13 @@ def _below(record: Record, depth: int) -> Iterator[Record]:
 def blip_kinds(root: Record) -> list[int]:
     """The kinds of the picture store's entries, in order."""
     return [record.data[0] for record in walk(root) if record.kind == BLIP_ENTRY and len(record.data)]
+
+
+def is_drawn(record: Record) -> bool:
+    """Tell whether the record is a shape of its own: no group, no page, not deleted, no background."""
+    if record.kind != SHAPE_PROPERTIES or len(record.data) < SHAPE_BYTES:
+        return False
+    return not struct.unpack_from("<I", record.data, 4)[0] & NOT_A_SHAPE
 
 
 def shape_pictures(options: Record, kinds: list[int]) -> Iterator[tuple[int, bool]]:

@@ -221,6 +221,8 @@ def _destination(word: str, reader: _Reader) -> None:
     group.is_pair = word == "upr"
     if word == "field":
         group.instruction = []
+    elif word in {"shp", "do"}:
+        reader.gathering.shapes += 1
     elif word == "object":
         reader.gathering.embedded += 1
     elif word in {"footnote", "shptxt", "dptxbxtext"}:

@@ -114,12 +114,17 @@ def zipped(path: Path, flat: str) -> Path:
     return path
 
 
-def convert(folder: Path, form: str, *sources: Path) -> None:
-    """Let LibreOffice make each of *sources* a file of *form* in *folder*."""
+def needs_office() -> None:
+    """Skip where LibreOffice is not installed; in CI that is a fault."""
     if shutil.which("soffice") is None:
         if os.environ.get("CI"):
             pytest.fail("LibreOffice is missing")
         pytest.skip("LibreOffice is missing")
+
+
+def convert(folder: Path, form: str, *sources: Path) -> None:
+    """Let LibreOffice make each of *sources* a file of *form* in *folder*."""
+    needs_office()
     profile = (folder.parent / "profile").as_uri()
     argv = [
         "soffice",

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from actions import registry
+from actions.catalog import CATALOG
 from worker.policy.decide import Identity, Policy
 from worker.policy.inherit import SHIPPED
 from worker.policy.load import check, load_policy
@@ -21,7 +21,7 @@ NAMES = sorted(path.stem for path in SHIPPED.glob("*.yaml"))
 
 @pytest.fixture(scope="module")
 def actions():
-    return registry.load_all()
+    return CATALOG
 
 
 @pytest.fixture(scope="module")
@@ -191,4 +191,4 @@ def test_a_locked_file_is_counted_with_its_own_kind(policy) -> None:
     """A table that hides forty locked PDFs under "other" misleads the one who plans the work."""
     plan = plan_for(policy, "fmt/276", encrypted=True)
 
-    assert ("encrypted", "pdf") == (plan.reason, plan.family)
+    assert (plan.reason, plan.family) == ("encrypted", "pdf")

@@ -131,7 +131,7 @@ def test_a_reader_that_goes_away_does_not_end_the_job(stream) -> None:
     )
     reading, writing = os.pipe()
     os.close(reading)
-    marker = f"/tmp/bevara-test-{os.getpid()}-{stream}"  # noqa: S108 -- removed below
+    marker = f"/tmp/bevara-test-{os.getpid()}-{stream}"
     try:
         where = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL} | {stream: writing}
         done = subprocess.run([sys.executable, "-c", code, marker], **where, check=False, cwd=Path(__file__).parents[2])

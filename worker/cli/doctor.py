@@ -19,7 +19,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Print each tool; 3 when one is missing that bevara cannot work without."""
     del args
-    found = list(toolchain.tools(Settings.from_environment()))
+    found = toolchain.tools(Settings.from_environment())
     console = Console(soft_wrap=False)
     table = Table("tool", "version", "what it is for", box=None, header_style="bold", pad_edge=False)
     for tool in found:

@@ -8,7 +8,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from actions import registry
+from actions.catalog import CATALOG
 from worker.cli.examine import examine
 from worker.paths import archival_path
 from worker.pipeline import naming
@@ -29,7 +29,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print the decision for each file; 2 when one is not there."""
-    policy = load_policy(args.policy, registry.load_all())
+    policy = load_policy(args.policy, CATALOG)
     files = [Path(name).absolute() for name in args.files]
     code = 0
     settings = Settings.from_environment(1)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
@@ -35,7 +36,8 @@ COMMANDS = {
 
 
 def entry() -> None:
-    """The console script."""
+    """The console script. A SIGTERM means what Ctrl-C means, also before a job listens for both."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     sys.exit(main(sys.argv[1:]))
 
 
@@ -55,6 +57,8 @@ def main(argv: Sequence[str]) -> int:
         return command(args)
     except PreservationError as known:
         print(f"bevara: {known.subject}: {known.what}. {known.remedy}", file=sys.stderr)
+        for problem in getattr(known, "problems", ()):  # of a policy: each with its file and line
+            print(problem, file=sys.stderr)
         return NOT_FIT if known.reason in ENVIRONMENT else BAD_INPUT
     except KeyboardInterrupt:
         print("\nbevara: stopped.", file=sys.stderr)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from actions import registry
+from actions.catalog import CATALOG
 from worker.policy.load import check
 from worker.policy.problem import Severity
 from worker.policy.schema import schema_json
@@ -24,7 +24,7 @@ def run(args: argparse.Namespace) -> int:
     if args.what == "schema":
         print(schema_json(), end="")
         return 0
-    problems = check(args.file, registry.load_all())
+    problems = check(args.file, CATALOG)
     for problem in problems:
         print(problem, file=sys.stderr)
     if any(problem.severity is Severity.ERROR for problem in problems):

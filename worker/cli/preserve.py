@@ -17,15 +17,16 @@ from itertools import islice
 from pathlib import Path
 from types import FrameType
 
-from actions import registry
+from actions.catalog import CATALOG
 from actions.errors import PreservationError
 from actions.tools.bubblewrap import boundary
 from worker import toolchain
-from worker.archive import Archive
+from worker.archive import Archive, disk_fault
 from worker.paths import archival_path
 from worker.pipeline.hosts import HostPool
-from worker.pipeline.job import Asked, EmbeddedJob, Ended
+from worker.pipeline.job import ArchiveFailedError, Asked, EmbeddedJob, Ended
 from worker.pipeline.scan import scan
+from worker.policy.inherit import shipped
 from worker.policy.load import load_policy
 from worker.record import FileRecord, Status
 from worker.report import html_report, json_report
@@ -65,25 +66,35 @@ def add(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Carry out the job; see the exit codes in ``worker.cli.main``."""
     started = time.monotonic()
+    if not args.archive:
+        raise UsageError("names no folder", "--archive", "Name a new folder, or an archive that bevara made.")
     source, folder = _source(args.folder), Path(args.archive).absolute()
     _apart(source, folder)
+    if args.package == "":
+        raise UsageError("is not a package's name", "--package", "Leave it out, or name the package.")
     if not NAME.fullmatch(args.tenant):
         raise UsageError("is not a tenant's name", args.tenant, "Use letters, digits, dots, hyphens and underscores.")
     settings = Settings.from_environment(args.jobs)
-    with Archive(folder) as archive:
-        for sentence in archive.recovered:
-            print(f"bevara: {sentence}", file=sys.stderr)
-        hosts = HostPool(settings.jobs, archive.scratch / "hosts", settings.verapdf_lib)
-        try:
-            hosts.start(*_to_warm(source))
-            policy = load_policy(args.policy, registry.load_all())
-            package = args.package or _package(source)
-            asked = Asked(args.tenant, package, source, toolchain.digest(settings), settings.time_factor)
-            job = EmbeddedJob(archive, policy, hosts, asked)
-            ended = _watched(job)
-        finally:
-            hosts.close()
-        return _told(args, archive, settings, ended, started)
+    # A policy of the user's own is read before anything is made. A shipped one has no typo, and is read while the hosts start.
+    policy = None if args.policy in shipped() else load_policy(args.policy, CATALOG)
+    try:
+        with Archive(folder) as archive:
+            for sentence in archive.recovered:
+                print(f"bevara: {sentence}", file=sys.stderr)
+            hosts = HostPool(settings.jobs, archive.scratch / "hosts", settings.verapdf_lib)
+            try:
+                hosts.start(*_to_warm(source))
+                policy = policy or load_policy(args.policy, CATALOG)
+                package = args.package or _package(source)
+                asked = Asked(args.tenant, package, source, toolchain.digest(settings), settings.time_factor)
+                ended = _watched(EmbeddedJob(archive, policy, hosts, asked))
+            finally:
+                hosts.close()
+            return _told(args, archive, settings, ended, started)
+    except Exception as error:
+        if fault := disk_fault(error):
+            raise ArchiveFailedError.full(args.archive, fault) from error
+        raise
 
 
 def _watched(job: EmbeddedJob) -> Ended:
@@ -165,7 +176,7 @@ def _positive(text: str) -> int:
 def _source(given: str) -> bytes:
     """The folder's real path in the file system's bytes: names that are not UTF-8 are names too."""
     path = os.path.realpath(os.fsencode(given))
-    if not os.path.lexists(path):
+    if not given or not os.path.lexists(path):
         raise UsageError("does not exist", given, "Name a folder, or one file.")
     if not (os.path.isdir(path) or os.path.isfile(path)):  # noqa: PTH112, PTH113 -- bytes
         raise UsageError("is neither a folder nor a file", given, "Name a folder, or one file.")

@@ -122,8 +122,6 @@ class _Package:
         newest, recorded = inventory.states[inventory.head], dict[str, dict[str, Any]]()
         for _, line in self._held[1].records() if self._held else ():
             recorded |= {entry["path"]: entry for entry in line.get("entries", ())}
-            for path in line.get("dropped", ()):
-                recorded.pop(path, None)
         state = {path: digest for path, digest in newest.items() if path in recorded or not path.startswith("metadata/")}
         for row in self._rows(entries, entries.c.logical_path):
             wanted, told = state.pop(row.logical_path, None), recorded.get(row.logical_path, {})

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from actions import registry
+from actions.catalog import CATALOG
 from actions.contract import Fact, Level, Outcome, Output, Role, Verdict
 from worker.pipeline.bench import Bench, StepFailedError, hand_over, main_output, measured
 from worker.pipeline.hosts import Result
@@ -209,7 +209,7 @@ def _validate(bench: Bench, plan: Plan, derivative: Path) -> ValidationRecord | 
 def _compare(bench: Bench, plan: Plan, derivative: Path, steps: list[Result]) -> tuple[Result | None, ProofRecord | None]:
     if plan.compare is None:
         return None, None
-    wanted = frozenset(registry.load(plan.compare.action).params.model_fields)
+    wanted = frozenset(CATALOG[plan.compare.action].params.model_fields)
     given: dict[str, Any] = {}
     for result in steps:
         given |= hand_over(result, wanted)

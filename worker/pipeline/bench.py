@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from actions import registry
+from actions.catalog import CATALOG
 from actions.contract import Fact, Outcome, Output, Role
 from actions.errors import PreservationError, ToolCrashedError, ToolTimeoutError
 from worker.pipeline.hosts import Host, Result
@@ -90,7 +90,7 @@ class Bench:
         self.attempts.append(attempt)
 
     def _limit_s(self, action: str) -> float:
-        spec = registry.load(action)
+        spec = CATALOG[action]
         limit_s = spec.time_limit_s + spec.time_per_mb_s * self.size_bytes / 1e6 + spec.time_per_page_s * self.pages
         return limit_s * self.time_factor
 

@@ -6,10 +6,13 @@ how the sandbox is built is ``actions.tools.bubblewrap``'s.
 
 from __future__ import annotations
 
+import logging
 import os
 import queue
 import shutil
+import threading
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +22,8 @@ from actions import errors, wire
 from actions.contract import Outcome
 from actions.errors import PreservationError, ToolCrashedError, ToolTimeoutError
 from actions.tools import bubblewrap, process
+
+log = logging.getLogger("bevara")
 
 START_LIMIT_S = 60.0  # a cold disk and two hosts at once; measured 0.4 s
 FILES_PER_HOST = 500  # LibreOffice and MuPDF grow slowly; a new host costs about 1 s
@@ -83,7 +88,8 @@ class Host:
     def warm(self, *tools: str) -> None:
         """Let *tools* start while the worker does something else."""
         self.start()
-        self._exchange({"warm": list(tools)}, timeout_s=START_LIMIT_S, subject="warm-up")
+        if tools:
+            self._exchange({"warm": list(tools)}, timeout_s=START_LIMIT_S, subject="warm-up")
 
     def load(self, original: Path, extension: str) -> Path:
         """Give the host one file to read, under a name that no tool can trip over; returns the worker's path of it.
@@ -201,8 +207,10 @@ class HostPool:
         shutil.rmtree(scratch, ignore_errors=True)  # what a killed run left
         self._hosts = [Host(scratch / str(number), verapdf_lib, readable) for number in range(size)]
         self._free: queue.LifoQueue[Host] = queue.LifoQueue()  # the warmest first
-        for host in self._hosts:
-            self._free.put(host)
+        # A sandbox ends with the thread that started it (PR_SET_PDEATHSIG), so these threads live as long as the pool.
+        self._starters = ThreadPoolExecutor(size, thread_name_prefix="host-starter")
+        self._started = threading.Event()
+        self._starting = threading.Lock()
 
     @property
     def size(self) -> int:
@@ -215,13 +223,27 @@ class HostPool:
         return sum(host.deaths for host in self._hosts)
 
     def start(self, *warm: str) -> None:
-        """Start every host, and let it start *warm* tools without waiting for them."""
+        """Begin to start every host and, in it, *warm* tools. Does not wait: the caller has policies to read meanwhile."""
+        with self._starting:
+            if self._started.is_set():
+                return
+            self._started.set()
         for host in self._hosts:
+            self._starters.submit(self._start_one, host, warm)
+
+    def _start_one(self, host: Host, warm: tuple[str, ...]) -> None:
+        try:
             host.warm(*warm)
+        except PreservationError as no:
+            log.warning("a host did not start, its first file will try again: %s", no)
+        finally:
+            self._free.put(host)
 
     @contextmanager
     def borrow(self) -> Iterator[Host]:
         """A host for one file; its folders are wiped afterwards."""
+        if not self._started.is_set():
+            self.start()
         host = self._free.get()
         try:
             yield host
@@ -236,6 +258,7 @@ class HostPool:
 
     def close(self) -> None:
         """End all hosts and remove their folders."""
+        self._starters.shutdown(wait=True, cancel_futures=True)
         for host in self._hosts:
             host.discard()
 

@@ -13,14 +13,13 @@ from typing import ClassVar
 import dramatiq
 
 from actions.errors import TransientError
-from worker.archive import Archive
+from worker.archive import Archive, disk_fault
 from worker.commit import commit_job
 from worker.ledger.facts import Found, Job
 from worker.paths import archival_path
 from worker.pipeline.hosts import HostPool
 from worker.pipeline.preserve import Services, preserve, set_aside
 from worker.pipeline.scan import scan
-from worker.pipeline.stage import ARCHIVE_ERRORS
 from worker.policy.decide import Policy
 from worker.queue import actors, broker
 from worker.queue.dispatcher import Dispatcher
@@ -36,6 +35,11 @@ class ArchiveFailedError(TransientError):
     """The archive's own disk is full or gone: no other file would fare better, so the job stops where it is."""
 
     code: ClassVar[str] = "disk-full"
+
+    @classmethod
+    def full(cls, folder: str, fault: str) -> ArchiveFailedError:
+        """The sentence for a disk that took no more; *fault* is what the disk said."""
+        return cls(f"the archive could not be written: {fault}", folder, "Make room, and run the same command again: it goes on.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,11 +131,21 @@ class EmbeddedJob:
             complete = self._dispatcher.run(actor.send)
             self._dispatcher.drain(self._drain_s)
         finally:
-            if self._dispatcher.give_back():
+            if self._given_back():
                 self._hosts.abandon()  # ends what is still running, so that its threads come back
             worker.stop(timeout=5_000)
             queue.close()
         return complete
+
+    def _given_back(self) -> bool:
+        """Whether something was still in flight. A ledger that cannot be told of it takes the tasks back when the job goes on."""
+        try:
+            return self._dispatcher.give_back() > 0
+        except Exception as error:
+            if not disk_fault(error):
+                raise
+            self._fail(error)
+            return True
 
     def _one(self, services: Services, task_id: int, ended: Callable[[FileRecord], None]) -> None:
         """One message; whatever happens to a file, the next one goes on."""
@@ -141,14 +155,11 @@ class EmbeddedJob:
         try:
             try:
                 record = preserve(services, task)
-            except OSError as full:
-                if full.errno not in ARCHIVE_ERRORS:
-                    raise
-                self._fail(full)
-                return
             except Exception as bug:
                 if self._dispatcher.task(task_id) is None:
                     return  # it was dropped, its host ended under it
+                if disk_fault(bug):
+                    raise
                 log.exception("task %s of job %s: our own fault", task_id, self.job.id)
                 record = set_aside(services, task, bug)
         except Exception as worse:  # noqa: BLE001 -- not even setting aside worked: the archive itself is not fit
@@ -159,9 +170,8 @@ class EmbeddedJob:
 
     def _fail(self, error: BaseException) -> None:
         """Stop the job: nothing that comes after would fare better. The first failure is the one that is told."""
-        if isinstance(error, OSError):
-            what = f"the archive could not be written: {error.strerror}"
-            failure = ArchiveFailedError(what, str(self._archive.folder), "Make room, and run the same command again: it goes on.")
+        if fault := disk_fault(error):
+            failure = ArchiveFailedError.full(str(self._archive.folder), fault)
         else:
             what = f"our own fault, and the archive was not touched by it: {type(error).__name__}: {error}"
             failure = ArchiveFailedError(what, str(self._archive.folder), "Report it with the trace above.", code="bug")

@@ -6,7 +6,9 @@ is finished in one transaction, once, however often the task is delivered (P5).
 
 from __future__ import annotations
 
+import errno
 import hashlib
+import os
 import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -28,6 +30,8 @@ from worker.policy.decide import Identity, Policy
 from worker.policy.plan import Plan, Verb
 from worker.record import Evidence, FileRecord, OutputRecord, Status, VoiceRecord
 from worker.store.contract import Draft, Stored
+
+ROOM_BYTES = 64 << 20  # what a tool may need beside its result before "it could not" says something of the file
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +125,8 @@ def _worked(services: Services, task: Task, stored: Stored, logical: str) -> Res
             plan, acted = _decided(services.policy, bench, record, extension)
         except StepFailedError as no:
             plan, acted = _unreadable(no)
+        if any(attempt.outcome != "accepted" for attempt in bench.attempts):
+            _there_was_room(services.reports, stored.size_bytes)
         said = message(acted, plan)
         record.status, record.reason = acted.status, acted.reason
         record.message, record.message_sv = said.en, said.sv
@@ -132,6 +138,17 @@ def _worked(services: Services, task: Task, stored: Stored, logical: str) -> Res
     original = Entry(logical, stored.sha512, None, record.puid, record.mime)
     first = Held(stored.sha512, stored.sha256, stored.size_bytes, stored.content_path)
     return Result(record, (original, *entries), (first, *held))
+
+
+def _there_was_room(folder: Path, size_bytes: int) -> None:
+    """A tool that fails on a full disk says nothing of the file: such a refusal must not be recorded.
+
+    Raises:
+        OSError: Too little is left on the archive's disk for the refusal to be believed.
+    """
+    disk = os.statvfs(folder)
+    if disk.f_bavail * disk.f_frsize < ROOM_BYTES + size_bytes:
+        raise OSError(errno.ENOSPC, "less is left on its disk than a conversion needs", str(folder))
 
 
 def _decided(policy: Policy, bench: Bench, record: FileRecord, extension: str) -> tuple[Plan, Acted]:

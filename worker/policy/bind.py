@@ -34,7 +34,7 @@ def bind(
 
     Args:
         step: As written; references are already filled in.
-        actions: The registry.
+        actions: The catalogue.
         kinds: What the action must be for, in this place.
         where: Where the step stands in its rule.
         complain: Takes what is wrong.

@@ -42,6 +42,11 @@ class Document:
     rules: dict[str, Written] = field(default_factory=dict)
 
 
+def shipped() -> list[str]:
+    """The names of the policies that come with bevara."""
+    return sorted(found.stem for found in SHIPPED.glob("*.yaml"))
+
+
 def find(ref: str | Path) -> Path:
     """The file that *ref* means: a path, or the name of a shipped policy.
 
@@ -52,8 +57,8 @@ def find(ref: str | Path) -> Path:
         return Path(ref)
     path = SHIPPED / f"{ref}.yaml"
     if not path.is_file():
-        names = [found.stem for found in SHIPPED.glob("*.yaml")]
-        remedy = suggest(ref, names, f"Shipped: {', '.join(sorted(names))}. Or give a file's path.")
+        names = shipped()
+        remedy = suggest(ref, names, f"Shipped: {', '.join(names)}. Or give a file's path.")
         raise PolicyError(ref, [Problem(ref, 0, "there is no shipped policy of this name", remedy)])
     return path
 

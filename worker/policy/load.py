@@ -25,7 +25,7 @@ def load_policy(ref: str | Path, actions: Mapping[str, ActionSpec]) -> Policy:
 
     Args:
         ref: Name of a shipped policy, or the path of a file.
-        actions: The registry; every step is checked against it.
+        actions: The catalogue; every step is checked against it.
 
     Raises:
         PolicyError: With every problem, each with its file and line.
