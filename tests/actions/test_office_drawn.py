@@ -9,9 +9,9 @@ import pymupdf
 import pytest
 
 from actions import office_compare, office_to_pdfa
+from actions.catalog import OfficeCompareParams, OfficeToPdfaParams
 from actions.contract import Level
 from actions.errors import RefusedError
-from actions.office_compare import OfficeCompareParams
 from tests.actions import office_samples as samples
 
 OFFICE = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
@@ -143,7 +143,7 @@ def test_a_whole_file_that_libreoffice_cannot_load_is_not_called_damaged():
         pytest.skip("no corpus")
     samples.needs_office()
     with pytest.raises(RefusedError) as refused:
-        office_to_pdfa.run(corpus, Path("/nonexistent"), office_to_pdfa.OfficeToPdfaParams())
+        office_to_pdfa.run(corpus, Path("/nonexistent"), OfficeToPdfaParams())
     assert refused.value.reason == "refused"
 
 
@@ -152,9 +152,9 @@ def test_a_templates_placeholder_is_on_the_page(tmp_path):
     body = "<text:p>Till <text:placeholder text:placeholder-type='text'>&lt;Mottagare&gt;</text:placeholder> i Lund</text:p>"
     flat = samples.flat_text(digits=body, long=False)
     (tmp_path / "a.fodt").write_text(flat, encoding="utf-8")
-    office_to_pdfa.run(tmp_path / "a.fodt", tmp_path, office_to_pdfa.OfficeToPdfaParams())
+    office_to_pdfa.run(tmp_path / "a.fodt", tmp_path, OfficeToPdfaParams())
     with pymupdf.open(tmp_path / "result.pdf") as made:
-        assert "Mottagare" in made[0].get_text()
+        assert "mottagare" in made[0].get_text().lower()  # LibreOffice sets it in small capitals
 
 
 @pytest.mark.parametrize("form", ["odt", "docx", "doc", "rtf"])
