@@ -23,6 +23,7 @@ from actions.errors import PreservationError
 
 MEMORY_BYTES = 8 << 30  # address space of each process in the host: a bomb ends here, not in the machine
 FILE_BYTES = 16 << 30  # size of any one file that an action may write
+PROCESSES = 4096  # a fork bomb ends here; threads count too, and where the kernel has no own count, the user's others
 WRITING = frozenset({Kind.CONVERT, Kind.OCR, Kind.COMPARE})  # the kinds of action that leave files in their workdir
 COLLECT_EVERY = 50  # files; reference cycles of parsers are freed in one go, not at random
 
@@ -51,6 +52,7 @@ def _limit() -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
     resource.setrlimit(resource.RLIMIT_FSIZE, (FILE_BYTES, FILE_BYTES))
+    resource.setrlimit(resource.RLIMIT_NPROC, (PROCESSES, PROCESSES))
 
 
 def _serve(request: dict[str, Any]) -> dict[str, Any]:

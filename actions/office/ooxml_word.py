@@ -234,7 +234,8 @@ HANDLERS = {
     "del": _removed, "moveFrom": _removed, "ins": _inserted, "moveTo": _inserted, "annotation": _annotation,
     "txbxContent": _text_box, "footnoteReference": _reference, "endnoteReference": _reference,
     "footnote": _text_box, "endnote": _text_box, "sectPr": _section, "blip": _blip, "imagedata": _blip,
-    "chart": _chart, "relIds": _diagram, "oMath": _formula, "object": _object, "textpath": _word_art, **dict.fromkeys(SHAPES, _shape),
+    "chart": _chart, "relIds": _diagram, "oMath": _formula, "object": _object, "textpath": _word_art,
+    **dict.fromkeys(SHAPES, _shape),
 }  # fmt: skip
 
 

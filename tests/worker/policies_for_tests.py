@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from actions.contract import ActionSpec, Kind, NoParams, Outcome, Params
+from actions.contract import ActionSpec, Kind, NoParams, Params
 from worker.policy.problem import Problem
 
 
@@ -24,12 +24,8 @@ class LanguageParams(Params):
     languages: list[str] = Field(default=["swe"])
 
 
-def _run(_source: Path, _workdir: Path, _params: Params) -> Outcome:
-    raise NotImplementedError
-
-
 def _spec(name: str, kind: Kind, params: type[Params]) -> ActionSpec:
-    return ActionSpec(name=name, kind=kind, run=_run, params=params, time_limit_s=1)
+    return ActionSpec(name=name, kind=kind, module=__name__, params=params, time_limit_s=1)
 
 
 ACTIONS = {

@@ -15,7 +15,7 @@ import pytest
 from lxml import etree
 
 from tests import samples
-from tests.conftest import PROJECT, SHARED, bevara, files_of, missing, report
+from tests.conftest import SHARED, bevara, files_of, missing, report
 from worker.settings import Settings
 
 STATUSES = {"kept", "migrated", "retained", "review", "returned", "failed"}
@@ -236,13 +236,6 @@ def test_the_ledger_is_made_again_from_the_store(tmp_path) -> None:
     assert bevara("preserve", folder, "--archive", archive).code == 0
     assert before == _tree(archive / "store")
     assert bevara("verify", archive).code == 0
-
-
-def test_the_readme_names_every_command() -> None:
-    """A command that is not told of does not exist for a new user."""
-    text = (PROJECT / "README.md").read_text("utf-8")
-    for command in ("preserve", "identify", "explain", "policy check", "verify", "ledger rebuild", "doctor"):
-        assert f"bevara {command}" in text
 
 
 def _tree(folder: Path) -> dict[str, str]:

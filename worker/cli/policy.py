@@ -1,4 +1,4 @@
-"""``bevara policy check|schema|list``: for officers, before a policy decides over records."""
+"""``bevara policy check|schema``: for officers, before a policy decides over records."""
 
 from __future__ import annotations
 

@@ -7,6 +7,7 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
+from worker.archive import MARKER
 from worker.cli.preserve import UsageError
 from worker.fixity.findings import Severity
 from worker.verify import verify
@@ -23,6 +24,8 @@ def run(args: argparse.Namespace) -> int:
     folder = Path(args.archive)
     if not folder.is_dir():
         raise UsageError("is not a folder", args.archive, "Name an archive that `bevara preserve` made.")
+    if not (folder / MARKER[0]).exists() and not (folder / "store").exists():
+        raise UsageError("is not an archive", args.archive, "Name an archive that `bevara preserve` made.")
     wrong = 0
     for finding in verify(folder):
         wrong += finding.severity is Severity.ERROR

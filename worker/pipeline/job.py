@@ -6,6 +6,7 @@ The same actors and dispatcher serve the queue later; only the broker and the nu
 from __future__ import annotations
 
 import logging
+import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import ClassVar
@@ -74,7 +75,7 @@ class EmbeddedJob:
         self._drain_s = DRAIN_S
 
     def scan(self) -> tuple[int, int]:
-        """Make tasks of the source's files; returns how many there are in all, and their bytes.
+        """Make tasks of the source's files; returns how many are left to do, and the bytes of all.
 
         Raises:
             OSError: The source folder cannot be listed.
@@ -88,7 +89,8 @@ class EmbeddedJob:
                 yield Found(seen.path, archival_path(seen.path), seen.size_bytes, seen.mtime_ns, seen.kind.value)
 
         self._archive.ledger.add_tasks(self.job, found())
-        return files, size
+        done = self._archive.ledger.counts(self.job)["done"] if self.job.continued else 0
+        return files - done, size
 
     def stop(self, *, at_once: bool = False) -> None:
         """Admit no more files; those in hand are finished, or with *at_once* dropped."""
@@ -160,7 +162,8 @@ class EmbeddedJob:
                     return  # it was dropped, its host ended under it
                 if disk_fault(bug):
                     raise
-                log.exception("task %s of job %s: our own fault", task_id, self.job.id)
+                # the place, not the message: that may hold a file's name (P7), and stands in the record
+                log.error("task %s of job %s: our own fault, %s\n%s", task_id, self.job.id, type(bug).__name__, _place(bug))  # noqa: TRY400
                 record = set_aside(services, task, bug)
         except Exception as worse:  # noqa: BLE001 -- not even setting aside worked: the archive itself is not fit
             self._fail(worse)
@@ -178,3 +181,7 @@ class EmbeddedJob:
         failure.__cause__ = error
         self._failure = self._failure or failure
         self.stop(at_once=True)
+
+
+def _place(bug: BaseException) -> str:
+    return "".join(traceback.format_tb(bug.__traceback__))

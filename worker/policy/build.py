@@ -22,10 +22,10 @@ from worker.policy.source import Where
 
 _NEEDED = {Verb.KEEP: {"check"}, Verb.MIGRATE: {"targets", "rungs", "validate", "compare"}}
 _ALLOWED = {
-    Verb.KEEP: {"check", "otherwise", "extras", "on_refusal"},
-    Verb.MIGRATE: {"targets", "rungs", "validate", "compare", "extras", "on_refusal"},
+    Verb.KEEP: {"check", "otherwise", "on_refusal"},
+    Verb.MIGRATE: {"targets", "rungs", "validate", "compare", "on_refusal"},
 }
-_BY_VERB = ("check", "otherwise", "targets", "rungs", "validate", "compare", "extras", "on_refusal")
+_BY_VERB = ("check", "otherwise", "targets", "rungs", "validate", "compare", "on_refusal")
 
 
 class Builder:
@@ -81,7 +81,6 @@ class Builder:
             rungs=self._rungs(rule, complain),
             validate=self._step(rule.validated_by, bind.VALIDATING, ("validate",), complain),
             compare=self._step(rule.compare, bind.COMPARING, ("compare",), complain),
-            extras=self._steps(rule.extras, ("extras",), complain),
             on_refusal=rule.on_refusal,
             written=data,
             file=str(written.source.path),

@@ -134,7 +134,6 @@ class RuleFile(_Strict):
     rungs: list[RungFile] = Field(default=[], description="migrate: attempts, the least destructive first.")
     validated_by: StepFile | None = Field(default=None, alias="validate", description="migrate: validates the result.")
     compare: StepFile | None = Field(default=None, description="migrate: compares the result with the original.")
-    extras: list[StepFile] = Field(default=[], description="migrate: further actions on the original whose outputs are kept too.")
     on_refusal: Literal["review", "retained", "returned"] = "review"
 
 

@@ -58,7 +58,6 @@ class Plan:
         targets: MIGRATE: PUIDs that the derivative may be re-identified as.
         validate: MIGRATE: validates the derivative.
         compare: MIGRATE: compares source and derivative; gets the derivative's path as parameter ``result``.
-        extras: MIGRATE: further steps on the original whose outputs are stored too (comments as text …).
         on_refusal: Status word (review, retained, returned) when no rung is accepted or the check says invalid.
         digest: SHA-256 of the canonical JSON of all that decides what is done.
         ruled_out: Rules that were considered and why each did not apply, most specific first.
@@ -75,7 +74,6 @@ class Plan:
     targets: tuple[str, ...] = ()
     validate: Step | None = None
     compare: Step | None = None
-    extras: tuple[Step, ...] = ()
     on_refusal: str = "review"
     digest: str = ""
     ruled_out: tuple[tuple[str, str], ...] = ()

@@ -41,7 +41,6 @@ class Rule:
     rungs: tuple[Rung, ...] = ()
     validate: Step | None = None
     compare: Step | None = None
-    extras: tuple[Step, ...] = ()
     on_refusal: str = "review"
     written: dict[str, Any] = field(default_factory=dict)
     file: str = ""
@@ -60,7 +59,6 @@ class Rule:
             targets=self.targets,
             validate=self.validate,
             compare=self.compare,
-            extras=self.extras,
             on_refusal=self.on_refusal,
         )
         return replace(bare, digest=_digest(bare))
@@ -91,7 +89,6 @@ def _digest(plan: Plan) -> str:
         "targets": sorted(plan.targets),
         "validate": _step(plan.validate),
         "compare": _step(plan.compare),
-        "extras": [_step(step) for step in plan.extras],
         "on_refusal": plan.on_refusal,
     }
     return hashlib.sha256(canonical(done).encode()).hexdigest()

@@ -63,7 +63,7 @@ class Progress:
                 self._bar.update(self._task, completed=self._done, told=self._told())
                 self._bar.stop()
             else:
-                self._print(f"{'stopped' if kind else 'done'}: {self._told()}")
+                self._print(f"{'done' if kind is None and self._done >= self._total_files else 'stopped'}: {self._told()}")
 
     def advance(self, status: Status, size_bytes: int) -> None:
         """Count one file that has ended."""
