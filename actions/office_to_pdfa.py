@@ -21,6 +21,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
+from zipfile import is_zipfile
 
 from pikepdf import Pdf
 
@@ -97,6 +98,8 @@ def _blaming_rightly(source: Path) -> Iterator[None]:
     try:
         yield
     except DamagedError as damaged:
+        if is_zipfile(source):  # our reader asks for the parts that hold text, and says nothing of the others
+            raise
         try:
             content = extract.read(source)
         except PermanentError:

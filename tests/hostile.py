@@ -51,10 +51,10 @@ def odt(body: str) -> bytes:
     return out.getvalue()
 
 
-def hanging_odt(depth: int = 1000) -> bytes:
-    """Text frames in text frames: LibreOffice's layout never comes to rest. About 1 kB."""
-    opening = '<text:p><draw:frame text:anchor-type="as-char" svg:width="5cm" svg:height="5cm"><draw:text-box>'
-    return odt(opening * depth + "<text:p>Å</text:p>" + "</draw:text-box></draw:frame></text:p>" * depth)
+def hanging_odt(depth: int = 50_000) -> bytes:
+    """Groups of shapes in groups of shapes: LibreOffice adds up their frames again and again. About 2 kB."""
+    shape = '<draw:rect svg:width="1cm" svg:height="1cm"/>'
+    return odt(f"<text:p>{'<draw:g>' * depth}{shape}{'</draw:g>' * depth}</text:p>")
 
 
 def pdf(objects: list[bytes]) -> bytes:

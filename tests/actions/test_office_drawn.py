@@ -11,7 +11,8 @@ import pytest
 from actions import office_compare, office_to_pdfa
 from actions.catalog import OfficeCompareParams, OfficeToPdfaParams
 from actions.contract import Level
-from actions.errors import RefusedError
+from actions.errors import DamagedError, RefusedError
+from actions.office import extract
 from tests.actions import office_samples as samples
 
 OFFICE = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
@@ -145,6 +146,17 @@ def test_a_whole_file_that_libreoffice_cannot_load_is_not_called_damaged():
     with pytest.raises(RefusedError) as refused:
         office_to_pdfa.run(corpus, Path("/nonexistent"), OfficeToPdfaParams())
     assert refused.value.reason == "refused"
+
+
+def test_a_zip_that_lost_a_byte_stays_damaged_though_its_text_can_be_read(tmp_path):
+    samples.needs_office()
+    (tmp_path / "a.fodt").write_text(samples.flat_text(), encoding="utf-8")
+    samples.convert(tmp_path / "made", "odt", tmp_path / "a.fodt")
+    whole = (tmp_path / "made" / "a.odt").read_bytes()
+    (tmp_path / "b.odt").write_bytes(whole[:60] + whole[61:])
+    assert extract.read(tmp_path / "b.odt") is not None
+    with pytest.raises(DamagedError):
+        office_to_pdfa.run(tmp_path / "b.odt", tmp_path, OfficeToPdfaParams())
 
 
 def test_a_templates_placeholder_is_on_the_page(tmp_path):

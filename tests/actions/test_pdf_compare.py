@@ -11,10 +11,10 @@ import pymupdf
 import pytest
 
 from actions import pdf_compare
+from actions.catalog import PdfCompareParams
 from actions.compare import evidence, pixels
 from actions.compare.text import normalise, numbers_kept, similarity
 from actions.contract import Level, Role
-from actions.pdf_compare import CompareParams
 
 FONTS = Path("/usr/share/fonts/truetype/liberation")
 CORPUS = Path(__file__).resolve().parents[3] / "shared" / "corpus" / "pdf"
@@ -57,7 +57,7 @@ def write(path: Path, pages: int = 2, **look) -> Path:
 def compare(tmp_path: Path, source: Path, result: Path, **params):
     workdir = tmp_path / "work"
     workdir.mkdir(exist_ok=True)
-    return pdf_compare.run(source, workdir, CompareParams(result=str(result), **params))
+    return pdf_compare.run(source, workdir, PdfCompareParams(result=str(result), **params))
 
 
 def failed(outcome) -> set[str]:

@@ -11,11 +11,11 @@ import pymupdf
 import pytest
 
 from actions import pdf_compare, pdf_ocr
+from actions.catalog import PdfOcrParams
 from actions.compare import pdf_images
 from actions.compare.text import normalise, similarity
 from actions.contract import Level, Role
 from actions.errors import DamagedError, EncryptedError, RefusedError, ToolMissingError
-from actions.pdf_ocr import OcrParams
 
 LINES = [
     "Protokoll fört vid sammanträde med kommunstyrelsen i Lund den 14 mars 2019.",
@@ -50,7 +50,7 @@ def done(tmp_path_factory):
     before = source.read_bytes()
     workdir = folder / "work"
     workdir.mkdir()
-    outcome = pdf_ocr.run(source, workdir, OcrParams())
+    outcome = pdf_ocr.run(source, workdir, PdfOcrParams())
     assert source.read_bytes() == before
     return source, workdir, outcome
 
@@ -121,8 +121,8 @@ def test_what_cannot_be_read_is_refused_with_its_reason(tmp_path) -> None:
     (tmp_path / "torn.pdf").write_bytes(b"%PDF-1.4 nothing")
 
     with pytest.raises(EncryptedError):
-        pdf_ocr.run(tmp_path / "locked.pdf", tmp_path, OcrParams())
+        pdf_ocr.run(tmp_path / "locked.pdf", tmp_path, PdfOcrParams())
     with pytest.raises(DamagedError):
-        pdf_ocr.run(tmp_path / "torn.pdf", tmp_path, OcrParams())
+        pdf_ocr.run(tmp_path / "torn.pdf", tmp_path, PdfOcrParams())
     with pytest.raises(ToolMissingError, match="tesseract-ocr-xxx"):
-        pdf_ocr.run(source, tmp_path, OcrParams(languages=["xxx"]))
+        pdf_ocr.run(source, tmp_path, PdfOcrParams(languages=["xxx"]))

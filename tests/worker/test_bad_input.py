@@ -262,7 +262,7 @@ def test_a_socket_and_a_pipe_are_named_and_not_read(ended, name: str, kind: str)
 
 
 def test_a_file_that_hangs_is_ended_by_its_time_limit(tmp_path) -> None:
-    """2^40 drawings, and a layout that never rests: both are ended, both are told, the next files go on."""
+    """2^40 drawings, and shapes in shapes in shapes: both are ended, both are told, the next files go on."""
     folder, archive = tmp_path / "in", tmp_path / "archive"
     good(folder / "bra")
     (folder / "a hänger.pdf").write_bytes(hostile.hanging_pdf())

@@ -179,9 +179,9 @@ def assert_as_undisturbed(archive: Path, undisturbed: Undisturbed) -> None:
 def assert_one_record_each(archive: Path, undisturbed: Undisturbed) -> None:
     """In the store's own texts, whatever the ledger says: one record a file, one ingestion an original."""
     (home,) = {path.parent for path in (archive / "store").glob("*/*/*/*/inventory.json")}
-    records = Counter(json.loads(line)["path"] for path in lines(home, "records") for line in path.open("rb"))
+    records = Counter(json.loads(line)["path"] for path in lines(home, "records") for line in path.read_bytes().splitlines())
     assert records == dict.fromkeys(undisturbed.outcome, 1)
-    told = [json.loads(line)["body"] for path in lines(home, "events") for line in path.open("rb")]
+    told = [json.loads(line)["body"] for path in lines(home, "events") for line in path.read_bytes().splitlines()]
     ingested = Counter(body["object"] for body in told if body["type"] == "ingestion" and body["object"])
     assert set(ingested.values()) <= {1}, ingested
 

@@ -47,14 +47,8 @@ def main(argv: Sequence[str]) -> int:
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure:
             reconfigure(errors="backslashreplace")
-    parser = _parser(argv)
-    args = parser.parse_args(argv)
-    if not args.command:
-        parser.print_help()
-        return BAD_INPUT
-    command = cast("Command", import_module(COMMANDS[args.command][0]).run)
     try:
-        return command(args)
+        return _called(argv)
     except PreservationError as known:
         print(f"bevara: {known.subject}: {known.what}. {known.remedy}", file=sys.stderr)
         for problem in getattr(known, "problems", ()):  # of a policy: each with its file and line
@@ -66,6 +60,16 @@ def main(argv: Sequence[str]) -> int:
     except BrokenPipeError:  # `bevara identify … | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return OK
+
+
+def _called(argv: Sequence[str]) -> int:
+    parser = _parser(argv)
+    args = parser.parse_args(argv)
+    if not args.command:
+        parser.print_help()
+        return BAD_INPUT
+    command = cast("Command", import_module(COMMANDS[args.command][0]).run)
+    return command(args)
 
 
 def _parser(argv: Sequence[str]) -> argparse.ArgumentParser:

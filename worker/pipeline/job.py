@@ -6,6 +6,7 @@ The same actors and dispatcher serve the queue later; only the broker and the nu
 from __future__ import annotations
 
 import logging
+import time
 import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -29,6 +30,7 @@ from worker.record import FileRecord
 log = logging.getLogger("bevara")
 
 DRAIN_S = 10.0  # what Ctrl-C gives the files in hand; then they are dropped, and done again by the next run
+DRAIN_STEP_S = 0.1
 SPARE_THREADS = 2  # beside one a host: they read, hash and sync while hosts work
 
 
@@ -112,6 +114,7 @@ class EmbeddedJob:
             self._archive.reports,
             self._asked.toolchain,
             self._asked.time_factor,
+            lambda task: self._dispatcher.task(task.id) is not None,
         )
         complete = self._work(services, ended)
         if self._failure is not None:
@@ -131,13 +134,19 @@ class EmbeddedJob:
         worker.start()
         try:
             complete = self._dispatcher.run(actor.send)
-            self._dispatcher.drain(self._drain_s)
+            self._drain()
         finally:
             if self._given_back():
                 self._hosts.abandon()  # ends what is still running, so that its threads come back
             worker.stop(timeout=5_000)
             queue.close()
         return complete
+
+    def _drain(self) -> None:
+        """Wait for the files in hand; a second signal cuts the wait short."""
+        started_s = time.monotonic()
+        while not self._dispatcher.drain(DRAIN_STEP_S) and time.monotonic() - started_s < self._drain_s:
+            pass
 
     def _given_back(self) -> bool:
         """Whether something was still in flight. A ledger that cannot be told of it takes the tasks back when the job goes on."""

@@ -10,7 +10,7 @@ import errno
 import hashlib
 import os
 import shutil
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -45,6 +45,11 @@ class Services:
     reports: Path  # folder of all jobs' reports; evidence pictures go below it
     toolchain: str  # digest of all tools' versions
     time_factor: float = 1.0
+    is_ours: Callable[[Task], bool] = lambda task: True  # noqa: ARG005 -- whether the task was not dropped meanwhile
+
+
+class DroppedError(Exception):
+    """The task was given back while it was worked on, and its host ended under it: what came out says nothing of the file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +68,11 @@ def preserve(services: Services, task: Task) -> FileRecord:
 
     Raises:
         OSError: The archive's own disk is full or gone: nothing is recorded, the task can be taken again.
+        DroppedError: The job stops and did not wait: as above.
     """
     result = _result(services, task)
+    if not services.is_ours(task):
+        raise DroppedError
     original = naming.original_path(task.path) if result.record.sha512 else None
     events = () if result.carried else story(result.record, original, services.policy.ref.sha256)
     return services.ledger.finish(task, result.record, held=result.held, put=result.entries, told=list(events), key=result.key)
