@@ -167,8 +167,8 @@ def lying_bmp(width: int = 30_000, height: int = 30_000) -> bytes:
     return b"BM" + struct.pack("<IHHI", 54 + width * height * 3, 0, 0, 54) + info + b"\x55" * 100
 
 
-def bomb_odt(megabytes: int = 6000) -> bytes:
-    """A document whose text unpacks to gigabytes, out of a few MB."""
+def bomb_odt(megabytes: int = 1500) -> bytes:
+    """A document whose text unpacks to more than a gigabyte, out of 7 MB."""
     source, out = zipfile.ZipFile(io.BytesIO(odt("<text:p>@</text:p>"))), io.BytesIO()
     before, _, after = source.read("content.xml").partition(b"@")
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as package:

@@ -5,16 +5,15 @@ Refuses a folder that holds something else, and a second process. What happens i
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import os
-import sqlite3
 import time
 from pathlib import Path
 from types import TracebackType
 from typing import ClassVar, Self
 
 from actions.errors import TransientError
+from worker.disk import full_disk_told
 from worker.ledger.ledger import Ledger
 from worker.ledger.rebuild import reconcile
 from worker.store import durable
@@ -26,20 +25,6 @@ MARKER = (
     b'{"schema": "bevara.archive/1", "about": "An archive kept by bevara; store/ is an OCFL 1.1 storage root."}\n',
 )
 LEDGER = "ledger.sqlite3"
-
-
-FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})
-FULL_DATABASE = ("SQLITE_FULL", "SQLITE_IOERR", "SQLITE_READONLY", "SQLITE_CANTOPEN")  # beginnings of its error names
-
-
-def disk_fault(error: BaseException) -> str:
-    """What the disk said, when *error* is the archive's disk being full or closed to writing; empty for any other error."""
-    if isinstance(error, OSError):
-        return f"{error.strerror}" if error.errno in FULL else ""
-    inner = getattr(error, "orig", error)  # SQLAlchemy's wrapping
-    if isinstance(inner, sqlite3.OperationalError) and str(inner.sqlite_errorname).startswith(FULL_DATABASE):
-        return str(inner)
-    return ""
 
 
 class ArchiveBusyError(TransientError):
@@ -62,18 +47,23 @@ class Archive:
     Raises:
         NotOursError: The folder holds something, but no archive of ours.
         ArchiveBusyError: Another process has it open.
+        ArchiveFailedError: Its disk is full.
     """
 
     def __init__(self, folder: Path, *, rebuild: bool = False) -> None:
         self.folder, self.scratch, self.reports = folder, folder / "scratch", folder / "reports"
+        with full_disk_told(str(folder)):
+            self._open(rebuild=rebuild)
+
+    def _open(self, *, rebuild: bool) -> None:
         self._claim_folder()
         self._lock = self._lock_folder()
         try:
-            self.store = DirectoryStore(folder / "store", self.scratch)
+            self.store = DirectoryStore(self.folder / "store", self.scratch)
             self.recovered = self.store.recover()
             if rebuild:
                 self._set_ledger_aside()
-            self.ledger = Ledger.open(folder / LEDGER)
+            self.ledger = Ledger.open(self.folder / LEDGER)
             self.recovered += reconcile(self.ledger, self.store)
         except BaseException:
             os.close(self._lock)

@@ -11,7 +11,7 @@ import pymupdf
 import pytest
 
 from actions import pdf_compare, pdf_ocr
-from actions.catalog import PdfOcrParams
+from actions.catalog import PdfCompareParams, PdfOcrParams
 from actions.compare import pdf_images
 from actions.compare.text import normalise, similarity
 from actions.contract import Level, Role
@@ -86,7 +86,7 @@ def test_what_was_read_is_told_with_its_confidence(done) -> None:
 def test_the_scan_is_the_same_data_and_looks_the_same(done, tmp_path) -> None:
     """A text layer is added; nothing else."""
     source, workdir, outcome = done
-    proof = pdf_compare.run(source, tmp_path, pdf_compare.CompareParams(result=str(workdir / "out.pdf"), ocr=True))
+    proof = pdf_compare.run(source, tmp_path, PdfCompareParams(result=str(workdir / "out.pdf"), ocr=True))
 
     assert outcome.facts["images_unchanged"] is True
     assert pdf_images.digests(source) == pdf_images.digests(workdir / "out.pdf")

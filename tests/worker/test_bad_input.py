@@ -250,6 +250,24 @@ def test_a_link_within_the_folder_is_followed(ended, delivered) -> None:
     assert ("kept", sha256(delivered / "bra" / "a.txt")) == (entry["status"], entry["sha256"])
 
 
+def test_a_folder_that_became_a_link_since_the_scan_is_not_followed(tmp_path) -> None:
+    """A name is not trusted to stay what it was: every part of its path counts, not only the last."""
+    from worker.pipeline.scan import Kind
+    from worker.pipeline.stage import NotStagedError, stage
+    from worker.store.directory import DirectoryStore
+
+    (tmp_path / "ute").mkdir()
+    (tmp_path / "ute" / "a.txt").write_text("hör inte hit")
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "mapp").symlink_to("../ute")
+    draft = DirectoryStore(tmp_path / "store", tmp_path / "scratch").open_draft("urn:x")
+    with pytest.raises(NotStagedError, match="out of the folder") as refused:
+        stage(os.fsencode(tmp_path / "in"), b"mapp/a.txt", Kind.FILE, draft, "original/mapp/a.txt")
+    draft.close()
+
+    assert refused.value.reason == "symlink"
+
+
 @pytest.mark.parametrize(("name", "kind"), [("rör", "pipe"), ("sockel", "socket")])
 def test_a_socket_and_a_pipe_are_named_and_not_read(ended, name: str, kind: str) -> None:
     entry = files_of(ended[0])[f"länkar/{name}"]
@@ -295,16 +313,17 @@ def test_ten_thousand_pages_end(tmp_path) -> None:
     assert_whole(archive)
 
 
+@pytest.mark.faults
 def test_a_document_that_unpacks_to_gigabytes_is_refused(tmp_path) -> None:
     folder, archive = tmp_path / "in", tmp_path / "archive"
     good(folder / "bra")
     (folder / "bomb.odt").write_bytes(hostile.bomb_odt())
-    ran = bevara("preserve", folder, "--archive", archive, env=os.environ | {"BEVARA_TIME_FACTOR": "0.2"})
+    ran = bevara("preserve", folder, "--archive", archive)
     files = files_of(archive)
 
     assert ran.code == 1, ran.said
-    assert files["bomb.odt"]["status"] in ("review", "returned", "failed"), files["bomb.odt"]
-    assert files["bomb.odt"]["reason"] != "bug", files["bomb.odt"]
+    assert (files["bomb.odt"]["status"], files["bomb.odt"]["reason"]) == ("returned", "damaged"), files["bomb.odt"]
+    assert "would unpack to 1500" in files["bomb.odt"]["message"]
     assert files["bomb.odt"]["outputs"] == []
     assert_good_ended_well(files)
 
@@ -423,9 +442,9 @@ def small_disk(folder: Path, megabytes: int) -> Iterator[Path]:
         subprocess.run(["umount", "-l", folder], check=True)
 
 
-@pytest.mark.parametrize("left_kb", [3000, 900, 400, 150])
+@pytest.mark.parametrize("left_kb", [900, *(pytest.param(kb, marks=pytest.mark.faults) for kb in (3000, 400, 150, 40))])
 def test_a_full_disk_stops_the_job_and_the_same_command_goes_on(tmp_path, left_kb: int) -> None:
-    """Exit code 3 and a sentence; nothing lost, nobody blamed; when there is room again, all ends as it should."""
+    """Exit code 3 and a sentence; nothing lost, no file blamed; when there is room again, all ends as it should."""
     folder = tmp_path / "in"
     good(folder / "bra")
     for number in range(8):

@@ -21,12 +21,17 @@ import pytest
 
 from tests import hostile, samples
 from tests.conftest import PROJECT, bevara, files_of, report
+from worker.archive import Archive
 from worker.cli.main import main
+from worker.store.layout import ROOT_NAMASTE
 from worker.verify import Severity, verify
 
 GONE_S = 20.0  # what the kernel and a loaded machine may need to end a tree of processes
 KILLS = 50
 HOST_KILLS = 20
+
+
+PER_VERSION = ("metadata/jobs/", "metadata/events/", "metadata/records/")
 
 
 def mixed(folder: Path) -> Path:
@@ -56,7 +61,8 @@ def mixed(folder: Path) -> Path:
 def logical_paths(archive: Path) -> set[str]:
     (path,) = (archive / "store").glob("*/*/*/*/inventory.json")
     found = json.loads(path.read_text("utf-8"))
-    return {path for paths in found["versions"][found["head"]]["state"].values() for path in paths}
+    state = found["versions"][found["head"]]["state"].values()
+    return {path for paths in state for path in paths if not path.startswith(PER_VERSION)}
 
 
 def outcome(archive: Path) -> dict[str, tuple[str, str, str | None]]:
@@ -258,6 +264,18 @@ def test_a_second_signal_drops_what_is_in_hand(tmp_path) -> None:
     assert files_of(archive)["a hänger.pdf"]["reason"] == "tool-timeout"
 
 
+def test_a_ledger_that_was_only_begun_is_no_damage(tmp_path) -> None:
+    """The first job may be killed between any two of its steps; a store that holds something needs its ledger whole."""
+    Archive(tmp_path / "a").close()
+    for ledger in (tmp_path / "a").glob("ledger.sqlite3*"):
+        ledger.unlink()
+    (tmp_path / "a" / "ledger.sqlite3").write_bytes(b"")
+
+    assert bevara("verify", tmp_path / "a").code == 0
+    Archive(tmp_path / "a").close()
+    assert errors(tmp_path / "a") == []
+
+
 @pytest.mark.parametrize("delay_s", [0.2, 0.6, 1.0])
 def test_a_signal_before_the_first_file_is_no_accident_either(tmp_path, undisturbed, delay_s: float) -> None:
     job = Job(undisturbed.folder, tmp_path / "archive")
@@ -268,7 +286,7 @@ def test_a_signal_before_the_first_file_is_no_accident_either(tmp_path, undistur
 
     assert code in (130, -signal.SIGTERM), job.said()  # by the signal itself only while Python starts
     assert_nobody_is_left(members, tmp_path / "archive")
-    if (tmp_path / "archive" / "store").is_dir():
+    if (tmp_path / "archive" / "store" / ROOT_NAMASTE[0]).is_file():
         assert errors(tmp_path / "archive") == []
 
 
@@ -292,7 +310,7 @@ def test_fifty_kills_at_random_moments_change_nothing(tmp_path, undisturbed) -> 
             job.end()
             killed += 1
             assert_nobody_is_left(members, archive)
-            if (archive / "store" / "ocfl_layout.json").is_file():
+            if (archive / "store" / ROOT_NAMASTE[0]).is_file():  # written last: before it there is no store
                 assert errors(archive) == [], f"after kill {killed}"
         else:  # it came to its end between two kills: judge it, and begin another
             assert job.end()[0] == 1, job.said()
@@ -431,3 +449,10 @@ def test_one_event_changed_removed_or_added_is_named_on_the_command_line(two_ver
 
     assert code == 1, out
     assert "ledger.sqlite3" in out
+
+
+def test_an_emptied_ledger_is_named_on_the_command_line(two_versions: Path, tmp_path, capsys) -> None:
+    archive = Path(shutil.copytree(two_versions, tmp_path / "a"))
+    (archive / "ledger.sqlite3").write_bytes(b"")
+
+    assert found(archive, capsys)[0] == 1

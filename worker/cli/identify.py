@@ -45,6 +45,7 @@ def run(args: argparse.Namespace) -> int:
     unknown = 0
     with tempfile.TemporaryDirectory(prefix="bevara.") as scratch:
         pool = HostPool(settings.jobs, Path(scratch, "hosts"), settings.verapdf_lib, readable=tuple(roots))
+        pool.start("identify")  # signatures load while the folders are listed
         try:
             for examined in _all(pool, roots, probe=not args.formats_only):
                 unknown += examined.puid is None

@@ -21,10 +21,11 @@ from actions.catalog import CATALOG
 from actions.errors import PreservationError
 from actions.tools.bubblewrap import boundary
 from worker import toolchain
-from worker.archive import Archive, disk_fault
+from worker.archive import Archive
+from worker.disk import full_disk_told
 from worker.paths import archival_path
 from worker.pipeline.hosts import HostPool
-from worker.pipeline.job import ArchiveFailedError, Asked, EmbeddedJob, Ended
+from worker.pipeline.job import Asked, EmbeddedJob, Ended
 from worker.pipeline.scan import scan
 from worker.policy.inherit import shipped
 from worker.policy.load import load_policy
@@ -77,24 +78,19 @@ def run(args: argparse.Namespace) -> int:
     settings = Settings.from_environment(args.jobs)
     # A policy of the user's own is read before anything is made. A shipped one has no typo, and is read while the hosts start.
     policy = None if args.policy in shipped() else load_policy(args.policy, CATALOG)
-    try:
-        with Archive(folder) as archive:
-            for sentence in archive.recovered:
-                print(f"bevara: {sentence}", file=sys.stderr)
-            hosts = HostPool(settings.jobs, archive.scratch / "hosts", settings.verapdf_lib)
-            try:
-                hosts.start(*_to_warm(source))
-                policy = policy or load_policy(args.policy, CATALOG)
-                package = args.package or _package(source)
-                asked = Asked(args.tenant, package, source, toolchain.digest(settings), settings.time_factor)
-                ended = _watched(EmbeddedJob(archive, policy, hosts, asked))
-            finally:
-                hosts.close()
-            return _told(args, archive, settings, ended, started)
-    except Exception as error:
-        if fault := disk_fault(error):
-            raise ArchiveFailedError.full(args.archive, fault) from error
-        raise
+    with full_disk_told(args.archive), Archive(folder) as archive:
+        for sentence in archive.recovered:
+            print(f"bevara: {sentence}", file=sys.stderr)
+        hosts = HostPool(settings.jobs, archive.scratch / "hosts", settings.verapdf_lib)
+        try:
+            hosts.start(*_to_warm(source))
+            policy = policy or load_policy(args.policy, CATALOG)
+            package = args.package or _package(source)
+            asked = Asked(args.tenant, package, source, toolchain.digest(settings), settings.time_factor)
+            ended = _watched(EmbeddedJob(archive, policy, hosts, asked))
+        finally:
+            hosts.close()
+        return _told(args, archive, settings, ended, started)
 
 
 def _watched(job: EmbeddedJob) -> Ended:

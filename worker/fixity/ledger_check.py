@@ -31,6 +31,10 @@ def check_ledger(path: Path, held: dict[str, tuple[Inventory, History]]) -> Iter
             for complaint in database.integrity(db):
                 yield Finding("ledger-damaged", path.name, f"the database is damaged: {complaint}", REBUILD)
                 return
+            if not held and not sa.inspect(db).has_table(packages.name):
+                what = "was only begun, and the store holds nothing yet: the archive's first job was interrupted"
+                yield Finding("ledger-behind", path.name, what, REOPEN, Severity.INFO)
+                return
             rows = db.execute(sa.select(packages).order_by(packages.c.object_id)).all()
             for row in rows:
                 yield from _Package(db, path.name, row, held.get(row.object_id)).run()

@@ -49,9 +49,12 @@ class Ledger:
 
         Raises:
             LedgerDamagedError: What lies there is no database, or a broken one.
+            OperationalError: It could not be opened for a reason that is not its own: a full disk, a missing right.
         """
         try:
             return cls(database.open_engine(database.sqlite_url(path)))
+        except sa.exc.OperationalError:
+            raise
         except sa.exc.DatabaseError as broken:
             raise database.LedgerDamagedError(
                 f"cannot be read: {broken.orig}", str(path), "Run `bevara ledger rebuild`: it is made again from the store."

@@ -10,13 +10,12 @@ import time
 import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import ClassVar
 
 import dramatiq
 
-from actions.errors import TransientError
-from worker.archive import Archive, disk_fault
+from worker.archive import Archive
 from worker.commit import commit_job
+from worker.disk import ArchiveFailedError, disk_fault
 from worker.ledger.facts import Found, Job
 from worker.paths import archival_path
 from worker.pipeline.hosts import HostPool
@@ -32,17 +31,6 @@ log = logging.getLogger("bevara")
 DRAIN_S = 10.0  # what Ctrl-C gives the files in hand; then they are dropped, and done again by the next run
 DRAIN_STEP_S = 0.1
 SPARE_THREADS = 2  # beside one a host: they read, hash and sync while hosts work
-
-
-class ArchiveFailedError(TransientError):
-    """The archive's own disk is full or gone: no other file would fare better, so the job stops where it is."""
-
-    code: ClassVar[str] = "disk-full"
-
-    @classmethod
-    def full(cls, folder: str, fault: str) -> ArchiveFailedError:
-        """The sentence for a disk that took no more; *fault* is what the disk said."""
-        return cls(f"the archive could not be written: {fault}", folder, "Make room, and run the same command again: it goes on.")
 
 
 @dataclass(frozen=True, slots=True)

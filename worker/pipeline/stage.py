@@ -53,7 +53,7 @@ def stage(root: bytes, path: bytes, kind: Kind, draft: Draft, logical_path: str)
     for attempt in range(TRIES):
         if attempt:
             time.sleep(REST_S * attempt)
-        with _opened(full, name) as fd:
+        with _opened(full, name, root) as fd:
             before = os.fstat(fd)
             try:
                 stored = draft.ingest(fd, logical_path)
@@ -78,8 +78,18 @@ def _is_folder(root: bytes) -> bool:
     return os.path.isdir(root)  # noqa: PTH112 -- bytes
 
 
+def _inside(path: bytes, root: bytes) -> bool:
+    real = _real(root)
+    return path.removesuffix(b" (deleted)") == real or path.startswith(real.rstrip(b"/") + b"/")
+
+
+@lru_cache(maxsize=8)
+def _real(root: bytes) -> bytes:
+    return os.path.realpath(root)
+
+
 @contextmanager
-def _opened(full: bytes, name: str) -> Iterator[int]:
+def _opened(full: bytes, name: str, root: bytes) -> Iterator[int]:
     try:
         fd = os.open(full, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as no:
@@ -88,6 +98,14 @@ def _opened(full: bytes, name: str) -> Iterator[int]:
         if not stat.S_ISREG(os.fstat(fd).st_mode):
             raise NotStagedError(
                 "is no longer a regular file", name, "Run again when the folder is at rest.", code="not-a-regular-file"
+            )
+        if not _inside(os.readlink(f"/proc/self/fd/{fd}".encode()), root):  # noqa: PTH115 -- bytes
+            # Only the last part of the path was barred from being a link; a folder above may have become one since the scan.
+            raise NotStagedError(
+                "lies out of the folder: a link took the place of one of its folders",
+                name,
+                "Deliver the folder itself, if it belongs to the records.",
+                code="symlink",
             )
         yield fd
     finally:
@@ -105,7 +123,7 @@ def _same(before: os.stat_result, after: os.stat_result) -> bool:
 def _target_inside(root: bytes, full: bytes, name: str) -> bytes:
     """The regular file that a link in the folder points to, if that file is in the folder too."""
     target = os.path.realpath(full)
-    inside = target.startswith(os.path.realpath(root) + b"/")
+    inside = _inside(target, root)
     if inside and os.path.isfile(target):  # noqa: PTH113 -- bytes
         return target
     where = "out of the folder" if not inside else "to something that is not a file"
