@@ -21,7 +21,7 @@ EDGE_PX = 2  # two drawings of the same page may differ so much by rounding its 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What is still the same record; see ``pdf_compare.CompareParams``."""
+    """What is still the same record; see ``catalog.PdfCompareParams``."""
 
     text_recall: float
     max_changed_share: float

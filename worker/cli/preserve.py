@@ -37,7 +37,6 @@ from worker.report.summary import Summary
 from worker.settings import Settings
 
 NEEDS_A_PERSON = frozenset({Status.REVIEW, Status.RETURNED, Status.FAILED})
-PDF_LIKE = frozenset({"pdf"})
 NAME = re.compile(r"[\w.-]{1,64}")
 OFFICE = frozenset("doc docx docm dot dotx odt ott fodt sxw rtf wpd wps wri ppt pptx pptm pps ppsx odp otp sxi".split())  # noqa: SIM905
 PREWARM_NAMES = 2000  # how far to look for office files before the hosts start; more would delay them
@@ -196,5 +195,5 @@ def _package(source: bytes) -> str:
 def _to_warm(source: bytes) -> list[str]:
     """Tools that this folder will need, by the first names in it, so that their start overlaps with ours."""
     extensions = {os.fsdecode(seen.path).rpartition(".")[2].lower() for seen in islice(scan(source), PREWARM_NAMES)}
-    office, pdf = bool(extensions & OFFICE), bool(extensions & PDF_LIKE)
+    office, pdf = bool(extensions & OFFICE), "pdf" in extensions
     return [*(["libreoffice"] if office else []), *(["verapdf"] if office or pdf else []), "identify"]
