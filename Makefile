@@ -35,7 +35,7 @@ bench: setup ## speed and memory beside the yardstick; writes build/bench.json
 	@$(BIN)/python -m tests.bench
 
 lock: ## renew requirements.lock from pyproject.toml (needs uv)
-	uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --no-emit-index-url \
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --no-emit-index-url --extra traces \
 	  --group pyproject.toml:dev pyproject.toml --upgrade --output-file requirements.lock
 
 clean: ## remove what was built (not the archives that you made)
