@@ -336,7 +336,7 @@ def test_a_file_that_changes_while_it_is_read_is_not_taken(tmp_path) -> None:
     folder, archive = tmp_path / "in", tmp_path / "archive"
     good(folder / "bra")
     busy, stop = folder / "logg.txt", threading.Event()
-    busy.write_bytes(b"0123456789abcde\n" * 200_000)
+    busy.write_bytes(b"0123456789abcde\n" * 3_000_000)  # 48 MB: on a busy machine the writer must get its turn meanwhile
 
     def scribble() -> None:
         with busy.open("r+b", buffering=0) as stream:
