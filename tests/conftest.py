@@ -14,6 +14,8 @@ import pytest
 
 from tests import samples
 
+pytest_plugins = ["tests.servers.s3", "tests.servers.postgres", "tests.servers.redis"]  # s3 first: others import from it
+
 PROJECT = Path(__file__).resolve().parents[1]
 SHARED = PROJECT.parent / "shared"
 

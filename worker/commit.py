@@ -14,7 +14,7 @@ from typing import BinaryIO, cast
 import sqlalchemy as sa
 
 from worker import premis
-from worker.ledger.events import ChainedEvent, now
+from worker.ledger.events import ChainedEvent
 from worker.ledger.facts import Job
 from worker.ledger.ledger import Ledger
 from worker.ledger.schema import contents, entries, events, tasks
@@ -33,6 +33,8 @@ def commit_job(store: Store, ledger: Ledger, draft: Draft, job: Job) -> int | No
         store.discard(draft)
         ledger.finish_job(job, None)
         return None
+    # Before PREMIS names them. The generators below are read after this.
+    ledger.place_contents(job, store.places(draft, _state(ledger, job, [])))
     name = f"v{draft.version:04d}"
     pieces = {
         f"metadata/jobs/{name}.json": _job_text(job, draft.version),
@@ -40,11 +42,18 @@ def commit_job(store: Store, ledger: Ledger, draft: Draft, job: Job) -> int | No
         f"metadata/records/{name}.jsonl": _record_lines(ledger, job),
         "metadata/premis.xml": _premis(ledger, job),
     }
-    metadata = [StateEntry(path, draft.ingest(_stream(lines), path).sha512) for path, lines in pieces.items()]
-    note = VersionNote(now(), f"job {job.id}, policy {job.policy.name} {job.policy.version}", SOFTWARE, ADDRESS)
+    metadata = [_kept(draft, path, lines) for path, lines in pieces.items()]
+    # Not the clock: a commit that is begun again by another process comes to the same bytes.
+    note = VersionNote(ledger.news_time(job), f"job {job.id}, policy {job.policy.name} {job.policy.version}", SOFTWARE, ADDRESS)
     version = store.commit(draft, _state(ledger, job, metadata), note, dropped=_dropped(ledger, job))
     ledger.finish_job(job, version)
     return version
+
+
+def _kept(draft: Draft, path: str, lines: Iterator[str]) -> StateEntry:
+    stored = draft.ingest(_stream(lines), path)
+    draft.release(stored)
+    return StateEntry(path, stored.sha512)
 
 
 def _state(ledger: Ledger, job: Job, metadata: list[StateEntry]) -> Iterator[StateEntry]:

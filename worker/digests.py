@@ -79,6 +79,15 @@ def sha256_uncached(fd: int) -> str:
     return found.hexdigest()
 
 
+def sha256_of(source: Source) -> str:
+    """SHA-256 of *source* from where it stands to its end, by the caller's thread alone."""
+    read_into, found = _reader(source), hashlib.sha256()
+    buffer = memoryview(bytearray(CHUNK_BYTES))
+    while got := _fill(read_into, buffer):
+        found.update(buffer[:got])
+    return found.hexdigest()
+
+
 def write_all(fd: int, data: memoryview) -> None:
     """Write all of *data*; a pipe or a nearly full disk may take less than asked."""
     while data:

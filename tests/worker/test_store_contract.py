@@ -4,24 +4,31 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
 from store_samples import memory_file
 
+from tests.servers.s3 import make_bucket
 from worker.digests import CHUNK_BYTES
+from worker.store.bucket_store import BucketStore
 from worker.store.contract import Draft, NotInStoreError, StateEntry, Store, StoreError, VersionNote
 from worker.store.directory import DirectoryStore
 
 NOTE = VersionNote("2026-11-22T12:00:00.000Z", "test", "bevara", "urn:bevara:test")
-KINDS = {"directory": lambda folder: DirectoryStore(folder / "store", folder / "scratch")}
-"""A new kind of store is one line here."""
+KINDS = ["directory", "folder bucket", "minio", "versitygw", "rclone"]
+"""A new kind of store is a name here, and what makes it in ``store``."""
 
 
-@pytest.fixture(params=KINDS.values(), ids=KINDS.keys())
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
-    return request.param(tmp_path)
+@pytest.fixture(params=KINDS)
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
+    if request.param == "directory":
+        yield DirectoryStore(tmp_path / "store", tmp_path / "scratch")
+        return
+    made = BucketStore(make_bucket(request, request.param, tmp_path), tmp_path / "scratch")
+    yield made
+    made.spool.close()
 
 
 def entry(draft: Draft, path: str, data: bytes) -> StateEntry:

@@ -199,8 +199,9 @@ def test_a_record_that_tells_of_a_leaving_that_was_not_is_named(tmp_path: Path) 
 
 
 @pytest.fixture
-def ledger(tmp_path: Path):
-    one = Ledger.open(tmp_path / "ledger.sqlite3")
+def ledger(ledger_url: str):
+    """On both databases."""
+    one = Ledger.connect(ledger_url)
     yield one
     one.close()
 

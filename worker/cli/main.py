@@ -19,7 +19,12 @@ from worker import __version__
 
 OK, NEEDS_A_PERSON, BAD_INPUT, NOT_FIT, INTERRUPTED = 0, 1, 2, 3, 130
 
-ENVIRONMENT = frozenset({"tool-missing", "tool-crashed", "disk-full", "archive-busy", "ledger-damaged", "store-damaged", "bug"})
+ENVIRONMENT = frozenset(
+    {
+        *("tool-missing", "tool-crashed", "disk-full", "archive-busy", "ledger-damaged", "store-damaged", "bug", "scratch"),
+        *("settings", "service-unreachable", "ledger-unreachable", "queue-unreachable", "store-unreachable"),
+    }
+)
 
 Command = Callable[[argparse.Namespace], int]
 
@@ -30,7 +35,17 @@ COMMANDS = {
     "explain": ("worker.cli.explain", "say which rule of a policy would apply to a file, and why; changes nothing"),
     "policy": ("worker.cli.policy", "for officers: check a policy file, print the schema"),
     "verify": ("worker.cli.verify", "check an archive offline: OCFL, digests, event chains; needs no database"),
+    "evidence": ("worker.cli.evidence", "sign what an archive holds each day, prove it later, give out proofs"),
     "ledger": ("worker.cli.ledger", "rebuild an archive's ledger from its store"),
+    "submit": ("worker.cli.submit", "send a folder, or name one that the service can read, to a running service"),
+    "status": ("worker.cli.status", "show a job of a running service, and watch it"),
+    "serve": ("worker.cli.serve", "the service's API"),
+    "work": ("worker.cli.work", "a worker of the service: takes files and jobs from the queue"),
+    "schedule": ("worker.cli.schedule", "the service's scheduler: fills the queue, takes back what was lost"),
+    "dev": ("worker.cli.dev", "the whole service in one process, for trying it out"),
+    "queue": ("worker.cli.queue", "for operators: show the service's queue, or fill it again from the ledger"),
+    "tenant": ("worker.cli.tenant", "for operators: tenants, their keys, places and policies"),
+    "gc": ("worker.cli.gc", "for operators: name, or remove, what the stores hold and nothing refers to"),
     "doctor": ("worker.cli.doctor", "show each tool, its version, what it is for, and how to get it"),
 }
 

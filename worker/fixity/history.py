@@ -14,6 +14,7 @@ from typing import Any, BinaryIO
 
 from lxml import etree
 
+from worker.evidence.names import is_evidence
 from worker.fixity.findings import RESTORE, Finding, Severity
 from worker.fixity.objects import Inventory
 from worker.ledger.events import canonical, first_prev, hash_of
@@ -41,11 +42,14 @@ class History:
         self._home, self._where, self._inventory, self._sizes = home, where, inventory, sizes
         self._state = inventory.states[inventory.head]
         self._places = {digest: path for path, digest in inventory.manifest.items()}
-        self.ours = inventory.object_id.startswith("urn:bevara:")
+        self._evidence = is_evidence(inventory.object_id)
+        self.ours = inventory.object_id.startswith("urn:bevara:") and not self._evidence
         self.hashes: dict[int, str] = {}
 
     def run(self) -> Iterator[Finding]:
         """Every finding of this object's history."""
+        if self._evidence:
+            return  # no package: its bytes were checked, and what it proves is checked by `bevara evidence verify`
         if not self.ours:
             what = "was put here by another program: its bytes were checked, its history is not ours to judge"
             yield Finding("foreign-object", self._where, what, "Nothing, if you know of it.", Severity.INFO)

@@ -8,6 +8,7 @@ forgotten is done again, and because a commit is in the store before the ledger,
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -25,10 +26,22 @@ class LedgerDamagedError(PermanentError):
     code: ClassVar[str] = "ledger-damaged"
 
 
-HEAD = "0001"
+_VERSIONS = Path(migrations.__file__).parent / "versions"
+HEAD = max(path.name[:4] for path in _VERSIONS.glob("[0-9]*.py"))
 """The newest migration; compared first, because loading Alembic costs 0.2 s."""
 
 _BUSY_MS = 30_000
+_MIGRATING = 0x62657661  # "beva": PostgreSQL's advisory lock of whoever migrates
+_CONNECT_S = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """How many connections a process keeps to a PostgreSQL server, and how many more it may open at once."""
+
+    kept: int = 8
+    more: int = 8
+    wait_s: float = 30.0
 
 
 def sqlite_url(path: Path) -> str:
@@ -36,17 +49,62 @@ def sqlite_url(path: Path) -> str:
     return f"sqlite:///{path}"
 
 
-def open_engine(url: str) -> sa.Engine:
-    """An engine on *url* with the newest schema in place."""
-    engine = sa.create_engine(url)
-    if engine.dialect.name == "sqlite":
-        sa.event.listen(engine, "connect", _configure_sqlite)
-        sa.event.listen(engine, "begin", _begin_immediate)
+def open_engine(url: str, *, everything: bool = True, pool: Pool | None = None) -> sa.Engine:
+    """An engine on *url* with the newest schema in place.
+
+    Args:
+        url: ``sqlite:///…`` or ``postgresql+psycopg://…``.
+        everything: Its connections may see all tenants' rows; False: none but those of the tenant a transaction names.
+
+    Raises:
+        OperationalError: The server does not answer.
+    """
+    engine = _server(sa.make_url(url), pool or Pool(), everything=everything) if _on_server(url) else _file(url)
     with engine.connect() as connection:
         known = "alembic_version" in sa.inspect(connection).get_table_names()
         version = connection.scalar(sa.text("SELECT version_num FROM alembic_version")) if known else None
     if version != HEAD:
         _migrate(engine)
+    return engine
+
+
+def _on_server(url: str) -> bool:
+    return url.startswith("postgres")
+
+
+def _file(url: str) -> sa.Engine:
+    engine = sa.create_engine(url, hide_parameters=True)  # P7: an error's text must not tell a file's name
+    sa.event.listen(engine, "connect", _configure_sqlite)
+    sa.event.listen(engine, "begin", _begin_immediate)
+    return engine
+
+
+def _server(url: sa.URL, pool: Pool, *, everything: bool) -> sa.Engine:
+    """Whether a connection still lives is asked each time it is taken: a server that was restarted must not fail anybody's work."""
+    engine = sa.create_engine(
+        url.set(drivername="postgresql+psycopg"),
+        hide_parameters=True,
+        pool_size=pool.kept,
+        max_overflow=pool.more,
+        pool_timeout=pool.wait_s,
+        pool_pre_ping=True,
+        connect_args={
+            "connect_timeout": _CONNECT_S,
+            "application_name": "bevara",
+            "keepalives_idle": 30,
+            "tcp_user_timeout": 60_000,
+        },
+    )
+
+    def configure(connection: Any, _entry: ConnectionPoolEntry) -> None:
+        # Not durable unless a transaction says so: see ``Transactions.write``, which says so by default.
+        connection.execute("SET synchronous_commit = off")
+        connection.execute("SET timezone = 'UTC'")
+        if everything:
+            connection.execute("SET bevara.tenant = '*'")
+        connection.commit()
+
+    sa.event.listen(engine, "connect", configure)
     return engine
 
 
@@ -142,7 +200,11 @@ def _migrate(engine: sa.Engine) -> None:
     from alembic.config import Config  # noqa: PLC0415 -- as above
 
     config = Config()
-    config.set_main_option("script_location", str(Path(migrations.__file__).parent))
+    config.set_main_option("script_location", str(_VERSIONS.parent))
     with engine.begin() as connection:
+        if engine.dialect.name == "postgresql":
+            # Processes start together: one migrates, the others wait here and then find nothing to do.
+            connection.exec_driver_sql("SELECT pg_advisory_xact_lock(%s)", (_MIGRATING,))
+            connection.exec_driver_sql("SET LOCAL bevara.tenant = '*'")
         config.attributes["connection"] = connection
         command.upgrade(config, "head")

@@ -10,19 +10,34 @@ from worker.record import FileRecord, PolicyRef
 
 
 class JobState(StrEnum):
-    """A job is open until its version is committed, or another job takes over its package."""
+    """A job is open until its version is committed, or another job takes over its package.
 
+    The service's jobs go accepted → scanning → open → committing → delivering → finished; an embedded one begins open.
+    """
+
+    ACCEPTED = "accepted"
+    SCANNING = "scanning"
     OPEN = "open"
+    COMMITTING = "committing"
+    DELIVERING = "delivering"
     FINISHED = "finished"
+    CANCELLED = "cancelled"
+    FAILED = "failed"
     SUPERSEDED = "superseded"
 
 
+UNFINISHED = (JobState.ACCEPTED, JobState.SCANNING, JobState.OPEN, JobState.COMMITTING, JobState.DELIVERING)
+"""States of a job that something is still to be done for; the others are final."""
+
+
 class TaskState(StrEnum):
-    """What a task waits for."""
+    """What a task waits for. Queued: its number is in the queue, and no worker has taken it yet."""
 
     PENDING = "pending"
+    QUEUED = "queued"
     LEASED = "leased"
     DONE = "done"
+    CANCELLED = "cancelled"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +72,10 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """The unit that a worker takes: one file of a job. ``attempts`` counts this claim."""
+    """The unit that a worker takes: one file of a job. ``attempts`` counts this claim.
+
+    ``worker``: who has the lease, without which nothing is written; None: embedded, where the archive's lock says it.
+    """
 
     id: int
     job: Job
@@ -67,6 +85,7 @@ class Task:
     mtime_ns: int | None
     kind: str
     attempts: int
+    worker: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,6 @@ says what happened, the ledger keeps the first account of it. Exporting and comm
 
 from __future__ import annotations
 
-import threading
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -14,34 +13,45 @@ from datetime import UTC, datetime, timedelta
 from itertools import islice
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 import sqlalchemy as sa
 
+from worker.ledger import counts, uncommitted
 from worker.ledger import engine as database
-from worker.ledger import uncommitted
-from worker.ledger.events import EventDraft, first_prev, now
+from worker.ledger.door import Door
+from worker.ledger.events import EventDraft, now
 from worker.ledger.facts import Entry, Found, Held, Job, JobState, Previous, Task, TaskState, as_row
-from worker.ledger.results import Finish, Results
-from worker.ledger.schema import jobs, packages, tasks
+from worker.ledger.jobs import job_of, load_job, object_id, package_row
+from worker.ledger.outbox import Outbox
+from worker.ledger.queue_side import QueueSide
+from worker.ledger.results import Finish, LostTaskError, Results
+from worker.ledger.schema import jobs, tasks
+from worker.ledger.tenants import Tenants
+from worker.ledger.transactions import Transactions, away, unreachable
 from worker.record import FileRecord, PolicyRef
 
+__all__ = ["Ledger", "LostTaskError", "object_id"]
+
 _CHUNK = 1000  # rows per statement: keeps memory flat, and each write short
-
-
-def object_id(tenant: str, package: str) -> str:
-    """The OCFL id of a package."""
-    return f"urn:bevara:{quote(tenant, safe='')}:{quote(package, safe='')}"
+_EMBEDDED_END = (JobState.OPEN, JobState.SUPERSEDED)  # the service's jobs move on by ``QueueSide.job_moved``
 
 
 class Ledger:
-    """One archive's ledger. Used by several threads."""
+    """One archive's or one service's ledger. Used by several threads.
+
+    Attributes:
+        queue: What the service's scheduler and workers ask.
+        tenants: Tenants, keys, places, policies.
+        outbox: What tenants' systems are to be told.
+    """
 
     def __init__(self, engine: sa.Engine) -> None:
         self.engine = engine
-        # SQLite has one writer: waiting here is fair and cheap, waiting in SQLite is a busy loop.
-        self._writing = threading.Lock()
+        self.transactions = Transactions(engine)
         self._results = Results(engine)
+        self.outbox = Outbox(self.transactions)
+        self.tenants = Tenants(self.transactions)
+        self.queue = QueueSide(self.transactions, self._results, self.outbox)
 
     @classmethod
     def open(cls, path: Path) -> Ledger:
@@ -60,9 +70,32 @@ class Ledger:
                 f"cannot be read: {broken.orig}", str(path), "Run `bevara ledger rebuild`: it is made again from the store."
             ) from broken
 
+    @classmethod
+    def connect(cls, url: str, *, everything: bool = True, pool: database.Pool | None = None) -> Ledger:
+        """The service's ledger on *url*, its schema brought up to date.
+
+        Args:
+            url: ``postgresql+psycopg://…`` or ``sqlite:///…``.
+            everything: For workers, schedulers and operators. False, for the API: nothing is seen but through ``door``, and
+                through methods that name a tenant.
+
+        Raises:
+            LedgerUnreachableError: The server does not answer.
+        """
+        try:
+            return cls(database.open_engine(url, everything=everything, pool=pool))
+        except sa.exc.DBAPIError as error:
+            if not url.startswith("postgres") or not unreachable(error):
+                raise
+            raise away(sa.make_url(url), error) from error
+
     def close(self) -> None:
         """Let go of the database."""
         self.engine.dispose()
+
+    def door(self, tenant: str) -> Door:
+        """What *tenant* may see."""
+        return Door(self.transactions, tenant)
 
     # Jobs
 
@@ -71,103 +104,100 @@ class Ledger:
 
         An open job with another policy, source or toolchain is superseded: what it finished stands, the rest is the new job's.
         """
-        with self._writing, self.engine.begin() as db:
-            home = self._package(db, tenant, package)
+
+        def work(db: sa.Connection) -> Job:
+            home = package_row(db, tenant, package)
             for row in db.execute(sa.select(jobs).where(jobs.c.package_id == home.id, jobs.c.state == JobState.OPEN)).all():
                 if (row.source, row.policy_sha256, row.toolchain) == (source, policy.sha256, toolchain):
-                    db.execute(
-                        sa.update(tasks)
-                        .where(tasks.c.job_id == row.id, tasks.c.state == TaskState.LEASED)
-                        .values(state=TaskState.PENDING, worker=None, lease_until=None)
-                    )
-                    return replace(_job(home, row), continued=True)
+                    mine = (tasks.c.job_id == row.id, tasks.c.state == TaskState.LEASED)
+                    db.execute(sa.update(tasks).where(*mine).values(state=TaskState.PENDING, worker=None, lease_until=None))
+                    return replace(job_of(home, row), continued=True)
                 db.execute(sa.update(jobs).where(jobs.c.id == row.id).values(state=JobState.SUPERSEDED, finished=now()))
-            row_id = uuid.uuid4().hex
+            row_id, started = uuid.uuid4().hex, now()
             db.execute(
                 sa.insert(jobs).values(
                     id=row_id,
                     package_id=home.id,
+                    tenant=tenant,
                     source=source,
                     policy_name=policy.name,
                     policy_version=policy.version,
                     policy_sha256=policy.sha256,
                     toolchain=toolchain,
                     state=JobState.OPEN,
-                    started=now(),
+                    started=started,
+                    created=started,
                 )
             )
-            return _job(home, db.execute(sa.select(jobs).where(jobs.c.id == row_id)).one())
+            counts.begin(db, row_id)
+            return job_of(home, db.execute(sa.select(jobs).where(jobs.c.id == row_id)).one())
+
+        return self.transactions.write(work)
 
     def job(self, job_id: str) -> Job | None:
         """A job by its id."""
-        with self._reading() as db:
-            row = db.execute(sa.select(jobs).where(jobs.c.id == job_id)).one_or_none()
-            if row is None:
-                return None
-            return _job(db.execute(sa.select(packages).where(packages.c.id == row.package_id)).one(), row)
-
-    def _package(self, db: sa.Connection, tenant: str, package: str) -> sa.Row[Any]:
-        name = object_id(tenant, package)
-        db.execute(
-            database.insert_or_ignore(self.engine, packages),
-            {"object_id": name, "tenant": tenant, "package": package, "version": 0, "last_seq": 0, "last_hash": first_prev(name)},
-        )
-        return db.execute(sa.select(packages).where(packages.c.object_id == name)).one()
+        return self.transactions.read(lambda db: load_job(db, job_id))
 
     # Tasks
 
     def add_tasks(self, job: Job, found: Iterable[Found]) -> int:
         """Make one task of each file that has none in this job yet; returns how many were new."""
         stmt, new, source = database.insert_or_ignore(self.engine, tasks), 0, iter(found)
-        count = sa.select(sa.func.count()).select_from(tasks).where(tasks.c.job_id == job.id)
         while chunk := list(islice(source, _CHUNK)):
-            rows = [
-                as_row(item, job_id=job.id, package_id=job.package_key, state=TaskState.PENDING.value, attempts=0) for item in chunk
-            ]
-            with self._writing, self.engine.begin() as db:
-                before = db.scalar(count) or 0
-                db.execute(stmt, rows)
-                new += (db.scalar(count) or 0) - before
+            new += self._add(job, stmt, chunk)
         return new
+
+    def _add(self, job: Job, stmt: sa.Insert, chunk: Sequence[Found]) -> int:
+        rows = [
+            as_row(item, job_id=job.id, package_id=job.package_key, state=TaskState.PENDING.value, attempts=0) for item in chunk
+        ]
+
+        def work(db: sa.Connection) -> int:
+            new = int(db.execute(stmt.execution_options(preserve_rowcount=True), rows).rowcount)
+            counts.add(db, job.id, total=new)
+            return new
+
+        return self.transactions.write(work)
 
     def claim(self, job: Job, worker: str, limit: int, lease_s: float) -> list[Task]:
         """Take up to *limit* tasks that nobody has, for *lease_s* seconds."""
-        todo = sa.select(tasks).where(tasks.c.job_id == job.id, tasks.c.state == TaskState.PENDING)
-        with self._writing, self.engine.begin() as db:
-            rows = db.execute(todo.order_by(tasks.c.id).limit(limit).with_for_update(skip_locked=True)).all()
+        t = tasks.c
+        columns = (t.id, t.raw_path, t.path, t.size_bytes, t.mtime_ns, t.kind, t.attempts)
+        todo = sa.select(*columns).where(t.job_id == job.id, counts.PENDING, t.not_before.is_(None))
+
+        def work(db: sa.Connection) -> list[Any]:
+            rows: list[Any] = list(db.execute(todo.order_by(t.id).limit(limit).with_for_update(skip_locked=True)))
             if rows:
-                db.execute(
-                    sa.update(tasks)
-                    .where(tasks.c.id.in_([row.id for row in rows]))
-                    .values(state=TaskState.LEASED, worker=worker, lease_until=_later(lease_s), attempts=tasks.c.attempts + 1)
-                )
+                mine = sa.update(tasks).where(t.id.in_([row.id for row in rows]))
+                db.execute(mine.values(state=TaskState.LEASED, worker=worker, lease_until=_later(lease_s), attempts=t.attempts + 1))
+            return rows
+
+        rows = self.transactions.write(work, durable=False)
         return [Task(r.id, job, r.raw_path, r.path, r.size_bytes, r.mtime_ns, r.kind, r.attempts + 1) for r in rows]
 
     def extend(self, task_ids: Sequence[int], worker: str, lease_s: float) -> None:
         """Keep tasks that *worker* still has for another *lease_s* seconds."""
         mine = sa.update(tasks).where(tasks.c.id.in_(task_ids), tasks.c.state == TaskState.LEASED, tasks.c.worker == worker)
-        with self._writing, self.engine.begin() as db:
-            db.execute(mine.values(lease_until=_later(lease_s)))
+        self.transactions.write(lambda db: db.execute(mine.values(lease_until=_later(lease_s))), durable=False)
 
     def release(self, task_ids: Sequence[int]) -> None:
         """Give tasks back undone."""
-        with self._writing, self.engine.begin() as db:
-            db.execute(_give_back().where(tasks.c.id.in_(task_ids)))
+        self.transactions.write(lambda db: db.execute(_give_back().where(tasks.c.id.in_(task_ids))), durable=False)
 
     def reap(self) -> int:
-        """Take back tasks whose lease ran out; returns how many."""
-        with self._writing, self.engine.begin() as db:
-            return int(db.execute(_give_back().where(tasks.c.lease_until < now())).rowcount)
+        """Take back tasks whose lease ran out; returns how many. Embedded; the service has ``queue.reap``."""
+        return self.transactions.write(lambda db: int(db.execute(_give_back().where(tasks.c.lease_until < now())).rowcount))
 
     def counts(self, job: Job) -> dict[str, int]:
-        """How many tasks are ``pending``, ``leased`` or ``done``, and how many ended in each status."""
+        """How many tasks are ``pending``, ``leased`` or ``done``, and how many ended in each status, counted one by one."""
         stmt = sa.select(tasks.c.state, tasks.c.status, sa.func.count()).where(tasks.c.job_id == job.id)
-        answer: dict[str, int] = {state.value: 0 for state in TaskState}
-        with self._reading() as db:
-            for state, status, number in db.execute(stmt.group_by(tasks.c.state, tasks.c.status)):
-                answer[state] += number
-                if status:
-                    answer[status] = answer.get(status, 0) + number
+        answer: dict[str, int] = {TaskState.PENDING.value: 0, TaskState.LEASED.value: 0, TaskState.DONE.value: 0}
+        for state, status, number in self.transactions.read(
+            lambda db: db.execute(stmt.group_by(tasks.c.state, tasks.c.status)).all()
+        ):
+            answer[state] = answer.get(state, 0) + number
+            if status:
+                answer[status] = answer.get(status, 0) + number
         return answer
 
     def records(self, job: Job) -> Iterator[FileRecord]:
@@ -178,8 +208,7 @@ class Ledger:
 
     def previous(self, job: Job, path: str) -> Previous | None:
         """How the package's file *path* ended the last time, in any earlier job or this one."""
-        with self._reading() as db:
-            return self._results.previous(db, job, path)
+        return self.transactions.read(lambda db: self._results.previous(db, job, path))
 
     # Results
 
@@ -204,49 +233,63 @@ class Ledger:
             put: What goes into the package's state.
             told: Events, in the order they happened.
             key: Idempotency key; ``previous`` gives it back.
-        """
-        return self.finish_many([Finish(task, record, held, put, told, key)])[0]
 
-    def finish_many(self, done: Sequence[Finish]) -> list[FileRecord]:
-        """``finish`` for several tasks of one package in one transaction."""
-        with self._writing, self.engine.begin() as db:
-            return [self._results.finish(db, one) for one in done]
+        Raises:
+            LostTaskError: The task has a worker, and it is not that worker's any more, or its job was ended. Nothing is written.
+        """
+        (standing,) = self.finish_many([Finish(task, record, held, put, told, key)])
+        if standing is None:
+            raise LostTaskError(
+                "is not this worker's any more: its lease ran out, or its job was ended",
+                f"task {task.id} of job {task.job.id}",
+                "Nothing: it is done by another worker, or not at all. When it happens often, lengthen the lease.",
+            )
+        return standing
+
+    def finish_many(self, done: Sequence[Finish]) -> list[FileRecord | None]:
+        """``finish`` for several tasks in one transaction; None in the place of a task that was lost."""
+        return self.transactions.write(lambda db: self._results.finish_many(db, done), durable=False)
 
     def append_events(self, job: Job, told: Sequence[EventDraft]) -> None:
         """Add events about the package as a whole (a job began, a policy was assigned)."""
-        with self._writing, self.engine.begin() as db:
-            self._results.append(db, job, told)
+        self.transactions.write(lambda db: self._results.append(db, job, told))
 
     # Committing
 
     def has_news(self, job: Job) -> bool:
         """Whether the package has events or entries that no committed version carries."""
-        with self._reading() as db:
-            return uncommitted.exists(db, job.package_key)
+        return self.transactions.read(lambda db: uncommitted.exists(db, job.package_key))
+
+    def place_contents(self, job: Job, places: Iterable[tuple[str, str]]) -> None:
+        """Say where the store puts content that no committed version carries; *places* are (SHA-512, content path)."""
+        source = iter(places)
+        while chunk := list(islice(source, _CHUNK)):
+            self.transactions.write(lambda db, rows=chunk: uncommitted.place(db, job.package_key, rows))  # type: ignore[misc]
+
+    def news_time(self, job: Job) -> str:
+        """When the newest thing happened that no committed version carries; now, when nothing tells."""
+        return self.transactions.read(lambda db: uncommitted.newest_time(db, job.package_key)) or now()
 
     def finish_job(self, job: Job, version: int | None) -> None:
-        """Mark everything of the package that was not committed as carried by *version*, and the job as finished.
+        """Mark everything of the package that was not committed as carried by *version*, and an embedded job as finished.
 
         One transaction, made durable. *version* None: nothing was new. Repeating it changes nothing.
         """
-        with self._writing, self.engine.begin() as db:
+
+        def work(db: sa.Connection) -> None:
             uncommitted.forget_dropped(db, job.package_key)
             if version is not None:
                 uncommitted.carry(db, job.package_key, version)
-            db.execute(
-                sa.update(jobs)
-                .where(jobs.c.id == job.id, jobs.c.state != JobState.FINISHED)
-                .values(state=JobState.FINISHED, finished=now(), version=version)
-            )
+            mine = sa.update(jobs).where(jobs.c.id == job.id)
+            db.execute(mine.where(jobs.c.state != JobState.FINISHED).values(version=sa.func.coalesce(version, jobs.c.version)))
+            db.execute(mine.where(jobs.c.state.in_(_EMBEDDED_END)).values(state=JobState.FINISHED, finished=now()))
+
+        self.transactions.write(work)
         database.checkpoint(self.engine)
 
     def stream(self, stmt: sa.Select[Any]) -> Iterator[Any]:
         """Rows of a query, a page at a time; others may write meanwhile."""
-        with self._reading() as db:
-            yield from db.execution_options(yield_per=_CHUNK).execute(stmt)
-
-    def _reading(self) -> sa.Connection:
-        return self.engine.connect().execution_options(read_only=True)
+        return self.transactions.stream(stmt)
 
 
 def _give_back() -> sa.Update:
@@ -255,20 +298,3 @@ def _give_back() -> sa.Update:
 
 def _later(seconds: float) -> str:
     return (datetime.now(UTC) + timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%S.%f")[:23] + "Z"
-
-
-def _job(home: sa.Row[Any], row: sa.Row[Any]) -> Job:
-    return Job(
-        id=row.id,
-        object_id=home.object_id,
-        tenant=home.tenant,
-        package=home.package,
-        package_key=home.id,
-        source=row.source,
-        policy=PolicyRef(name=row.policy_name, version=row.policy_version, sha256=row.policy_sha256),
-        toolchain=row.toolchain,
-        state=JobState(row.state),
-        started=row.started,
-        finished=row.finished,
-        version=row.version,
-    )

@@ -1,6 +1,9 @@
 """What is written when a task ends: its record, what it puts into the package, what that supersedes, its events.
 
 Every method runs inside its caller's transaction, which is ``Ledger``'s matter. The first account of a task stands.
+
+Many workers finish files of one package at once. Only the end of its chain and its job's counts are rows that they share: these
+are locked last, in this order, and nobody waits for anything else while holding them.
 """
 
 from __future__ import annotations
@@ -8,16 +11,19 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from operator import attrgetter
+from typing import Any, ClassVar
 
 import sqlalchemy as sa
 from pydantic_core import PydanticSerializationError
 
+from actions.errors import TransientError
 from worker import __version__
+from worker.ledger import counts
 from worker.ledger import engine as database
 from worker.ledger.events import EventDraft, carried, chain
-from worker.ledger.facts import Entry, Held, Job, Previous, Task, TaskState, as_row
-from worker.ledger.schema import contents, entries, events, packages, tasks
+from worker.ledger.facts import Entry, Held, Job, JobState, Previous, Task, TaskState, as_row
+from worker.ledger.schema import contents, entries, events, jobs, packages, tasks
 from worker.record import FileRecord, Status
 
 UNCHANGED = 0
@@ -27,6 +33,12 @@ _SUPERSEDED = (
     "superseded: {origin} was preserved anew, and its result does not hold this file any more. It left the package's"
     " current state; its bytes were not touched, and versions that hold it keep it"
 )
+
+
+class LostTaskError(TransientError):
+    """The task is not this worker's any more: its lease ran out and it waits again, or its job was ended. Nothing was written."""
+
+    code: ClassVar[str] = "task-lost"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +76,13 @@ class _Statements:
         derived = sa.select(e.logical_path, e.sha512, e.source).where(e.package_id == home, e.source == sa.bindparam("origin"))
         self.derived = prepare(derived.where(e.dropped.is_(False)))
         self.events = prepare(sa.insert(events))
-        self.finish = prepare(
-            sa.update(tasks).where(t.id == sa.bindparam("task_id"), t.state != TaskState.DONE.value).values(ended)
-        )
-        self.chain_end = prepare(sa.select(p.last_seq, p.last_hash).where(p.id == home).with_for_update())
+        task = sa.update(tasks).where(t.id == sa.bindparam("task_id"))
+        self.finish = prepare(task.where(t.state != TaskState.DONE.value).values(ended))
+        working = sa.exists().where(jobs.c.id == t.job_id, jobs.c.state == JobState.OPEN.value)
+        mine = (t.state == TaskState.LEASED.value, t.worker == sa.bindparam("holder"))
+        self.finish_leased = prepare(task.where(*mine, working).values(ended))
+        # FOR NO KEY UPDATE: the rows that others add meanwhile hold the package's key, and must not wait for each other.
+        self.chain_end = prepare(sa.select(p.last_seq, p.last_hash).where(p.id == home).with_for_update(key_share=True))
         self.move_end = prepare(sa.update(packages).where(p.id == home).values(end))
         before = sa.select(t.record, t.entries, t.sha512, t.key).where(t.package_id == home, t.path == sa.bindparam("wanted"))
         self.previous = prepare(before.where(t.state == TaskState.DONE.value).order_by(t.id.desc()).limit(1))
@@ -78,6 +93,7 @@ class Results:
 
     def __init__(self, engine: sa.Engine) -> None:
         self._sql = _Statements(engine)
+        self._counts = counts.Counting(engine)
 
     def previous(self, db: sa.Connection, job: Job, path: str) -> Previous | None:
         """See ``Ledger.previous``."""
@@ -87,23 +103,48 @@ class Results:
         put = tuple(Entry(e["path"], e["sha512"], e["source"], e["puid"], e["mime"]) for e in json.loads(row.entries))
         return Previous(FileRecord.model_validate_json(row.record), row.sha512, row.key, put)
 
-    def finish(self, db: sa.Connection, done: Finish) -> FileRecord:
-        """See ``Ledger.finish``.
+    def finish_many(self, db: sa.Connection, done: Sequence[Finish]) -> list[FileRecord | None]:
+        """See ``Ledger.finish_many``.
 
         Raises:
             ValueError: An entry names bytes that were not said to be durable.
         """
+        standing: list[FileRecord | None] = []
+        told: dict[int, tuple[Job, list[EventDraft]]] = {}
+        ended: dict[str, list[str]] = {}
+        for one in done:
+            drafts = self._finish(db, one)
+            if drafts is None:
+                standing.append(self._standing(db, one.task))
+                continue
+            standing.append(one.record)
+            told.setdefault(one.task.job.package_key, (one.task.job, []))[1].extend(drafts)
+            ended.setdefault(one.task.job.id, []).append(one.record.status.value)
+        for _, (job, drafts) in sorted(told.items()):
+            self.append(db, job, drafts)
+        for job_id, statuses in sorted(ended.items()):
+            self._counts.ended(db, job_id, statuses)
+        return standing
+
+    def _finish(self, db: sa.Connection, done: Finish) -> list[EventDraft] | None:
+        """Write one task's end but its events, which are returned; None: it was ended before, or is not this worker's."""
         job, sql = done.task.job, self._sql
-        sql.contents.run_many(db, [as_row(held, package_id=job.package_key, version=None) for held in done.contents])
         left = self._superseded(db, done)
         row = {"task_id": done.task.id, **self._result(db, done), "dropped": _json([one.logical_path for one in left])}
-        if not sql.finish.run(db, row).rowcount:
-            standing = db.scalar(sa.select(tasks.c.record).where(tasks.c.id == done.task.id))
-            return FileRecord.model_validate_json(standing or "")
-        sql.entries.run_many(db, [as_row(one, package_id=job.package_key, dropped=False, version=None) for one in done.entries])
+        holder = done.task.worker
+        if not (sql.finish.run(db, row) if holder is None else sql.finish_leased.run(db, row | {"holder": holder})).rowcount:
+            return None
+        held = sorted(done.contents, key=attrgetter("sha512"))  # one order for all: two that hold the same bytes cannot deadlock
+        sql.contents.run_many(db, [as_row(one, package_id=job.package_key, version=None) for one in held])
+        put = sorted(done.entries, key=attrgetter("logical_path"))
+        sql.entries.run_many(db, [as_row(one, package_id=job.package_key, dropped=False, version=None) for one in put])
         self._drop(db, job, left)
-        self.append(db, job, [*done.events, *(_farewell(one, job) for one in left)])
-        return done.record
+        return [*done.events, *(_farewell(one, job) for one in left)]
+
+    def _standing(self, db: sa.Connection, task: Task) -> FileRecord | None:
+        """The record that stands; None: the task has none, so another worker is to make it."""
+        record = db.scalar(sa.select(tasks.c.record).where(tasks.c.id == task.id, tasks.c.state == TaskState.DONE))
+        return FileRecord.model_validate_json(record) if record else None
 
     def append(self, db: sa.Connection, job: Job, told: Sequence[EventDraft]) -> None:
         """Put events at the end of the package's chain."""

@@ -5,6 +5,9 @@ Every function runs inside its caller's transaction, which is ``Ledger``'s matte
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
+
 import sqlalchemy as sa
 
 from worker.ledger.facts import TaskState
@@ -23,6 +26,19 @@ def forget_dropped(db: sa.Connection, package_key: int) -> None:
     db.execute(sa.delete(entries).where(*_of(entries, package_key), entries.c.dropped.is_(True)))
     named = sa.select(entries.c.sha512).where(*_of(entries, package_key))
     db.execute(sa.delete(contents).where(*_of(contents, package_key), contents.c.sha512.not_in(named)))
+
+
+def place(db: sa.Connection, package_key: int, places: Sequence[tuple[str, str]]) -> None:
+    """Say where the draft's content lies; *places* are (SHA-512, content path)."""
+    stmt = sa.update(contents).where(*_of(contents, package_key), contents.c.sha512 == sa.bindparam("digest"))
+    db.execute(stmt.values(content_path=sa.bindparam("place")), [{"digest": sha512, "place": path} for sha512, path in places])
+
+
+def newest_time(db: sa.Connection, package_key: int) -> str | None:
+    """When the newest event happened that no version carries."""
+    stmt = sa.select(events.c.body).where(*_of(events, package_key)).order_by(events.c.seq.desc()).limit(1)
+    body = db.scalar(stmt)
+    return str(json.loads(body)["time"]) if body else None
 
 
 def carry(db: sa.Connection, package_key: int, version: int) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import os
-import queue
 import shutil
 import threading
 from collections.abc import Iterator, Mapping
@@ -60,6 +59,7 @@ class Host:
         self._child: process.Child | None = None
         self._abandoned = False
         self._files = self._calls = 0
+        self.tenant: str | None = None  # whose file it worked on last; None: nobody's yet
         self.deaths = 0
         self.sandbox = bubblewrap.boundary().kind
 
@@ -103,6 +103,12 @@ class Host:
         if self.sandbox == "none" or not _linked(original, source):
             shutil.copyfile(original, source)  # unboxed, a link would let a parser write into the archive
         return source
+
+    def serve(self, tenant: str) -> None:
+        """Work for *tenant* from now on; a process that worked for another one ends first (promise P6)."""
+        if self.tenant not in (None, tenant):
+            self.close()
+        self.tenant = tenant
 
     def wipe(self) -> None:
         """Remove everything that the last file left."""
@@ -206,7 +212,8 @@ class HostPool:
     def __init__(self, size: int, scratch: Path, verapdf_lib: Path | None, readable: tuple[Path, ...] = ()) -> None:
         shutil.rmtree(scratch, ignore_errors=True)  # what a killed run left
         self._hosts = [Host(scratch / str(number), verapdf_lib, readable) for number in range(size)]
-        self._free: queue.LifoQueue[Host] = queue.LifoQueue()  # the warmest first
+        self._free: list[Host] = []  # the warmest last
+        self._given_back = threading.Condition()
         # A sandbox ends with the thread that started it (PR_SET_PDEATHSIG), so these threads live as long as the pool.
         self._starters = ThreadPoolExecutor(size, thread_name_prefix="host-starter")
         self._started = threading.Event()
@@ -237,19 +244,34 @@ class HostPool:
         except PreservationError as no:
             log.warning("a host did not start, its first file will try again: %s", no)
         finally:
-            self._free.put(host)
+            self._give_back(host)
 
     @contextmanager
-    def borrow(self) -> Iterator[Host]:
-        """A host for one file; its folders are wiped afterwards."""
+    def borrow(self, tenant: str = "") -> Iterator[Host]:
+        """A host for one file of *tenant*; its folders are wiped afterwards.
+
+        A host that last worked for another tenant is replaced, so one that need not be is preferred.
+        """
         if not self._started.is_set():
             self.start()
-        host = self._free.get()
+        host = self._take(tenant)
         try:
+            host.serve(tenant)
             yield host
         finally:
             host.wipe()
-            self._free.put(host)
+            self._give_back(host)
+
+    def _take(self, tenant: str) -> Host:
+        with self._given_back:
+            self._given_back.wait_for(lambda: self._free)
+            place = max(range(len(self._free)), key=lambda at: (self._free[at].tenant in (None, tenant), at))
+            return self._free.pop(place)
+
+    def _give_back(self, host: Host) -> None:
+        with self._given_back:
+            self._free.append(host)
+            self._given_back.notify()
 
     def abandon(self) -> None:
         """End every host's process now, whoever uses it: that call then fails, and its file is not recorded."""

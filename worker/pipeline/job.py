@@ -18,9 +18,11 @@ from worker.commit import commit_job
 from worker.disk import ArchiveFailedError, disk_fault
 from worker.ledger.facts import Found, Job
 from worker.paths import archival_path
+from worker.pipeline.aside import set_aside
 from worker.pipeline.hosts import HostPool
-from worker.pipeline.preserve import Services, preserve, set_aside
-from worker.pipeline.scan import scan
+from worker.pipeline.preserve import preserve
+from worker.pipeline.services import Services
+from worker.pipeline.source import FolderSource
 from worker.policy.decide import Policy
 from worker.queue import actors, broker
 from worker.queue.dispatcher import Dispatcher
@@ -61,6 +63,7 @@ class EmbeddedJob:
         self._archive, self._policy, self._hosts, self._asked = archive, policy, hosts, asked
         self.job = archive.ledger.open_job(asked.tenant, asked.package, asked.source, policy.ref, asked.toolchain)
         self._dispatcher = Dispatcher(archive.ledger, self.job, window=4 * (hosts.size + SPARE_THREADS))
+        self._source = FolderSource(asked.source)
         self._failure: BaseException | None = None
         self._drain_s = DRAIN_S
 
@@ -74,7 +77,7 @@ class EmbeddedJob:
 
         def found() -> Iterator[Found]:
             nonlocal files, size
-            for seen in scan(self._asked.source):
+            for seen in self._source.files():
                 files, size = files + 1, size + seen.size_bytes
                 yield Found(seen.path, archival_path(seen.path), seen.size_bytes, seen.mtime_ns, seen.kind.value)
 
@@ -97,6 +100,7 @@ class EmbeddedJob:
         services = Services(
             self._archive.ledger,
             self._archive.store.open_draft(self.job.object_id),
+            self._source,
             self._policy,
             self._hosts,
             self._archive.reports,

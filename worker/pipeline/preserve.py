@@ -10,46 +10,28 @@ import errno
 import hashlib
 import os
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from actions.contract import Fact, Outcome
-from actions.errors import PreservationError
 from worker.ledger.facts import Entry, Held, Previous, Task
-from worker.ledger.ledger import Ledger
 from worker.pipeline import naming
 from worker.pipeline.act import Acted, Made, act
+from worker.pipeline.aside import not_as_sent, not_staged, unreadable
 from worker.pipeline.bench import Bench, StepFailedError
-from worker.pipeline.hosts import HostPool
-from worker.pipeline.message import OUTCOMES, message
+from worker.pipeline.expected import differs
+from worker.pipeline.message import message
 from worker.pipeline.scan import Kind
-from worker.pipeline.stage import NotStagedError, stage
+from worker.pipeline.services import DroppedError, Services
+from worker.pipeline.stage import NotStagedError
 from worker.pipeline.story import story
 from worker.policy.decide import Identity, Policy
-from worker.policy.plan import Plan, Verb
+from worker.policy.plan import Plan
 from worker.record import Evidence, FileRecord, OutputRecord, Status, VoiceRecord
-from worker.store.contract import Draft, Stored
+from worker.store.contract import Stored
 
 ROOM_BYTES = 64 << 20  # what a tool may need beside its result before "it could not" says something of the file
-
-
-@dataclass(frozen=True, slots=True)
-class Services:
-    """What the way through needs; made by ``worker.app``, or by a test."""
-
-    ledger: Ledger
-    draft: Draft
-    policy: Policy
-    hosts: HostPool
-    reports: Path  # folder of all jobs' reports; evidence pictures go below it
-    toolchain: str  # digest of all tools' versions
-    time_factor: float = 1.0
-    is_ours: Callable[[Task], bool] = lambda task: True  # noqa: ARG005 -- whether the task was not dropped meanwhile
-
-
-class DroppedError(Exception):
-    """The task was given back while it was worked on, and its host ended under it: what came out says nothing of the file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,15 +63,21 @@ def preserve(services: Services, task: Task) -> FileRecord:
 def _result(services: Services, task: Task) -> Result:
     logical = naming.original_path(task.path)
     try:
-        stored = stage(task.job.source, task.raw_path, Kind(task.kind), services.draft, logical)
+        stored = services.source.stage_into(services.draft, task.raw_path, Kind(task.kind), logical)
     except NotStagedError as no:
-        return Result(_not_staged(task, no))
-    key = _key(services, stored)
-    before = services.ledger.previous(task.job, task.path)
-    if before is not None and _still_stands(before, key):
-        record = before.record.model_copy(update={"unchanged": True})
-        return Result(record, key=key, carried=True)
-    return replace(_worked(services, task, stored, logical), key=key)
+        return Result(not_staged(task, no))
+    try:
+        if services.expected and (wrong := differs(services.expected.of(task.path), stored.sha256, stored.sha512)):
+            held = Held(stored.sha512, stored.sha256, stored.size_bytes, stored.content_path)
+            return Result(not_as_sent(task, stored, wrong), (Entry(logical, stored.sha512),), (held,))
+        key = _key(services, stored)
+        before = services.ledger.previous(task.job, task.path)
+        if before is not None and _still_stands(before, key):
+            record = before.record.model_copy(update={"unchanged": True})
+            return Result(record, key=key, carried=True)
+        return replace(_worked(services, task, stored, logical), key=key)
+    finally:
+        services.draft.release(stored)
 
 
 def _key(services: Services, stored: Stored) -> str:
@@ -102,22 +90,10 @@ def _still_stands(before: Previous, key: str) -> bool:
     return before.key == key and before.record.status is not Status.FAILED
 
 
-def _not_staged(task: Task, no: NotStagedError) -> FileRecord:
-    failed = no.reason in ("unreadable", "changed-while-read")
-    return FileRecord(
-        path=task.path,
-        size_bytes=task.size_bytes if task.kind == Kind.FILE else None,
-        status=Status.FAILED if failed else Status.REVIEW,
-        reason=no.reason,
-        message=f"Not preserved: {no.what}. {no.remedy}",
-        message_sv=f"Inte bevarad: {no.what}. {no.remedy}",
-    )
-
-
 def _worked(services: Services, task: Task, stored: Stored, logical: str) -> Result:
     """Everything that needs the content, in a host."""
     extension = naming.extension(task.path)
-    with services.hosts.borrow() as host:
+    with services.hosts.borrow(task.job.tenant) as host:
         source = host.load(stored.local_path, extension)
         bench = Bench(host, source, stored.size_bytes, time_factor=services.time_factor)
         record = FileRecord(
@@ -132,7 +108,7 @@ def _worked(services: Services, task: Task, stored: Stored, logical: str) -> Res
         try:
             plan, acted = _decided(services.policy, bench, record, extension)
         except StepFailedError as no:
-            plan, acted = _unreadable(no)
+            plan, acted = unreadable(no)
         if any(attempt.outcome != "accepted" for attempt in bench.attempts):
             _there_was_room(services.reports, stored.size_bytes)
         said = message(acted, plan)
@@ -185,38 +161,13 @@ def _worth_deciding(identity: Outcome) -> dict[str, Fact]:
     return {name: identity.facts[name] for name in ("disagreement", "by_extension_only") if name in identity.facts}
 
 
-def set_aside(services: Services, task: Task, bug: BaseException) -> FileRecord:
-    """Our own code failed on this file: the bits are kept, the fault is named, the next file goes on."""
-    plan, acted = _unreadable(
-        StepFailedError(PreservationError(f"{type(bug).__name__}: {bug}", task.path, "", code="bug"), "refused")
-    )
-    said = message(acted, plan)
-    record = FileRecord(path=task.path, size_bytes=task.size_bytes, status=Status.FAILED, reason="bug", message=said.en)
-    record.message_sv = said.sv
-    logical = naming.original_path(task.path)
-    try:
-        stored = stage(task.job.source, task.raw_path, Kind(task.kind), services.draft, logical)
-    except NotStagedError:
-        return services.ledger.finish(task, record, told=list(story(record, None, services.policy.ref.sha256)))
-    record.size_bytes, record.sha256, record.sha512 = stored.size_bytes, stored.sha256, stored.sha512
-    held = Held(stored.sha512, stored.sha256, stored.size_bytes, stored.content_path)
-    told = list(story(record, logical, services.policy.ref.sha256))
-    return services.ledger.finish(task, record, held=[held], put=[Entry(logical, stored.sha512)], told=told)
-
-
-def _unreadable(no: StepFailedError) -> tuple[Plan, Acted]:
-    """Identification or probing itself did not end well: the bits are kept, the tool is named."""
-    reason = {"crashed": "poison", "timeout": "tool-timeout"}.get(no.ended, no.error.reason)
-    plan = Plan(rule="", verb=Verb.REVIEW, reason=reason, why=OUTCOMES[Status.FAILED], family="other")
-    return plan, Acted(Status.FAILED, reason, no.error.what)
-
-
 def _keep_made(services: Services, record: FileRecord, made: Iterable[Made], logical: str) -> tuple[list[Entry], list[Held]]:
     """Store what was made; the ledger learns of it when its bytes are durable and were read back."""
     entries, held = [], []
     for item in made:
         path = naming.derived_path(record.path, item.suffix, item.representation)
         stored = services.draft.add_file(item.path, path)
+        services.draft.release(stored)
         record.outputs.append(
             OutputRecord(
                 representation=item.representation,
@@ -241,16 +192,23 @@ def _keep_evidence(services: Services, task: Task, acted: Acted) -> list[Evidenc
     if acted.evidence is None:
         return []
     pages: dict[int, Evidence] = {}
-    folder = Path(task.job.id, "evidence", str(task.id))
+    folder = f"{task.job.id}/evidence/{task.id}"
     for output in acted.evidence_of:
         name = Path(output.path).name
         if not name.startswith("page-"):
             continue
         page, kind = int(name[5:9]), name[10:].removesuffix(".jpg")
-        target = services.reports / folder / name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(acted.evidence / output.path, target)
+        _keep_picture(services, acted.evidence / output.path, f"{folder}/{name}")
         shown = pages.setdefault(page, Evidence(page_number=page))
         if kind in ("source", "result", "difference"):
-            setattr(shown, kind, str(folder / name))
+            setattr(shown, kind, f"{folder}/{name}")
     return [pages[number] for number in sorted(pages)]
+
+
+def _keep_picture(services: Services, picture: Path, name: str) -> None:
+    if services.keep_picture:
+        services.keep_picture(picture, name)
+        return
+    target = services.reports / name
+    target.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(picture, target)

@@ -21,6 +21,8 @@ class Kind(StrEnum):
     PIPE = "pipe"
     DEVICE = "device"
     UNREADABLE_FOLDER = "unreadable-folder"
+    MISSING = "missing"  # named by the checksums that came along, and not there
+    UNSAFE_NAME = "unsafe-name"  # a key of a bucket with '..' or an empty part
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,18 +41,9 @@ def stage(root: bytes, path: bytes, kind: Kind, draft: Draft, logical_path: str)
     name = os.fsdecode(path)
     if kind is Kind.SYMLINK:
         full = _target_inside(root, full, name)
-    elif kind is Kind.UNREADABLE_FOLDER:
-        raise NotStagedError("the folder cannot be listed", name, "Give the service's user the right to read it, and run again.")
     elif kind is not Kind.FILE:
-        raise NotStagedError(
-            f"is a {kind.value}, not a file: it was named, not read",
-            name,
-            "Remove it from the delivery.",
-            code="not-a-regular-file",
-        )
-    for attempt in range(TRIES):
-        if attempt:
-            time.sleep(REST_S * attempt)
+        raise not_a_file(kind, name)
+    for _ in tries():
         with _opened(full, name, root) as fd:
             before = os.fstat(fd)
             try:
@@ -64,11 +55,45 @@ def stage(root: bytes, path: bytes, kind: Kind, draft: Draft, logical_path: str)
             after = os.fstat(fd)
         if _same(before, after) and stored.size_bytes == after.st_size:
             return stored
-    raise NotStagedError(
+        draft.release(stored)
+    raise changed(name)
+
+
+def tries() -> Iterator[None]:
+    """As often as a file is read that changes meanwhile, with a rest before each time but the first."""
+    for attempt in range(TRIES):
+        if attempt:
+            time.sleep(REST_S * attempt)
+        yield
+
+
+def changed(name: str) -> NotStagedError:
+    """The error for a file that was not the same before and after it was read."""
+    return NotStagedError(
         f"was changed by somebody while it was read, {TRIES} times",
         name,
         "Let the program that writes it finish, and run the same command again.",
         code="changed-while-read",
+    )
+
+
+def not_a_file(kind: Kind, name: str) -> NotStagedError:
+    """The error for a name that stands for something without bytes that can be taken."""
+    if kind is Kind.UNREADABLE_FOLDER:
+        return NotStagedError("the folder cannot be listed", name, "Give the service's user the right to read it, and run again.")
+    if kind is Kind.MISSING:
+        return NotStagedError(
+            "is named by the checksums that came along, and was not delivered", name, "Deliver it.", code="missing"
+        )
+    if kind is Kind.UNSAFE_NAME:
+        return NotStagedError(
+            "its key has a part that is empty, '.' or '..': it was named, not read",
+            name,
+            "Deliver it under a plain name.",
+            code="unsafe-name",
+        )
+    return NotStagedError(
+        f"is a {kind.value}, not a file: it was named, not read", name, "Remove it from the delivery.", code="not-a-regular-file"
     )
 
 

@@ -13,6 +13,7 @@ from worker.ledger.events import EventDraft, Success
 from worker.record import AttemptRecord, FileRecord, OutputRecord, Status
 
 SELF = f"bevara {__version__}"
+MISMATCH = "checksum-mismatch"
 CONVERTING = frozenset({"refused", "crashed", "timeout"})
 
 
@@ -28,6 +29,10 @@ def story(record: FileRecord, original: str | None, policy: str) -> Iterator[Eve
         return
     size = record.size_bytes
     yield EventDraft("ingestion", detail=f"{size} bytes taken from the source folder", agents=(SELF,), object_path=original)
+    if record.reason == MISMATCH:
+        fail = Success.FAIL
+        yield EventDraft("message digest calculation", fail, record.message, (SELF,), original, digest=record.sha512, policy=policy)
+        return
     digests = "SHA-256 and SHA-512 in one pass over the source; read back from the store with the same digest"
     yield EventDraft("message digest calculation", detail=digests, agents=(SELF,), object_path=original, digest=record.sha512)
     yield _identification(record, original)

@@ -1,4 +1,4 @@
-"""The queue's two forms: dramatiq's in-process broker here, Redis in the service; the same actors on both.
+"""The queue's two forms: dramatiq's in-process broker here, Redis in ``redis_broker``; the same actors on both.
 
 Retries are the ledger's matter (design.md §9), so dramatiq's own are left out, and so is its time limit, which
 cannot interrupt a system call: every tool has its own.

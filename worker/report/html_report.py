@@ -22,7 +22,7 @@ from worker.report import present, words
 from worker.report.atomic import replacing
 from worker.report.header import ReportHeader
 from worker.report.names import one_line, shorten, visible
-from worker.report.pictures import PAGE_BYTES, Pictures
+from worker.report.pictures import PAGE_BYTES, Evidence, Pictures
 from worker.report.reasons import reason
 from worker.report.selection import Selection, select
 from worker.report.sentences import opening, second
@@ -35,7 +35,7 @@ def write(
     path: Path,
     header: ReportHeader,
     records_factory: Callable[[], Iterable[FileRecord]],
-    evidence_folder: Path,
+    evidence: Evidence,
     *,
     picture_room_bytes: int = PAGE_BYTES,
 ) -> None:
@@ -45,13 +45,13 @@ def write(
         path: The page; an older one is replaced.
         header: The job.
         records_factory: Gives all files of the job, in the order of their paths; called once.
-        evidence_folder: What ``FileRecord.evidence`` names are relative to.
+        evidence: What ``FileRecord.evidence`` names are relative to: a folder, or what gives a picture's bytes.
         picture_room_bytes: Most bytes of pictures in the page.
 
     Raises:
         OSError: The page could not be written; an older one at *path* still stands.
     """
-    pictures = Pictures(evidence_folder, picture_room_bytes)
+    pictures = Pictures(evidence, picture_room_bytes)
     content = _context(header, select(records_factory()), pictures)
     page = _template().stream(content)
     page.enable_buffering(_PIECES)

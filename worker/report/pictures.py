@@ -6,23 +6,28 @@ The pictures come out of the sandbox: nothing here decodes them (promise P6). On
 from __future__ import annotations
 
 import base64
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeAlias
 
 PAGE_BYTES = 25_000_000  # of base64 in one page: a browser opens it, and it can be sent by mail to few
 PICTURE_BYTES = 600_000  # one thumbnail is 10-40 kB; what is far larger is not a thumbnail
 _MAGIC = {b"\xff\xd8\xff": "image/jpeg", b"\x89PNG\r\n\x1a\n": "image/png"}
 
+Evidence: TypeAlias = Path | Callable[[str], bytes]
+"""Where pictures lie: a folder; or what gives the bytes of one by its name, and none where it is not or is far too large."""
+
 
 class Pictures:
-    """Reads pictures below one folder until the page has had enough.
+    """Reads pictures below one folder, or from a store, until the page has had enough.
 
     Attributes:
         cut: Pictures left out because the page was full.
         missing: Pictures that were named but are not there, are not pictures, or lie outside the folder.
     """
 
-    def __init__(self, folder: Path, room_bytes: int = PAGE_BYTES) -> None:
-        self._folder = folder.resolve()
+    def __init__(self, evidence: Evidence, room_bytes: int = PAGE_BYTES) -> None:
+        self._read = _Folder(evidence.resolve()).read if isinstance(evidence, Path) else evidence
         self._room_bytes = room_bytes
         self.cut = 0
         self.missing = 0
@@ -43,7 +48,14 @@ class Pictures:
         self._room_bytes -= size_bytes
         return f"data:{mime};base64,{base64.b64encode(content).decode('ascii')}"
 
-    def _read(self, name: str) -> bytes:
+
+class _Folder:
+    """Pictures in a folder of this machine."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def read(self, name: str) -> bytes:
         """Return the bytes of *name*, or nothing where it is no regular file below the folder (a link out of it leads nowhere)."""
         try:
             path = (self._folder / name).resolve()

@@ -40,7 +40,7 @@ class Progress:
         self._terminal = Terminal(stream)
         self._clock = clock
         self._lock = threading.RLock()
-        self._counts: Counter[Status] = Counter()
+        self._counts: Counter[Status | None] = Counter()
         self._done_bytes = 0
         self._started_s = self._last_line_s = clock()
         self._last_step = 0
@@ -65,8 +65,8 @@ class Progress:
             else:
                 self._print(f"{'done' if kind is None and self._done >= self._total_files else 'stopped'}: {self._told()}")
 
-    def advance(self, status: Status, size_bytes: int) -> None:
-        """Count one file that has ended."""
+    def advance(self, status: Status | None, size_bytes: int) -> None:
+        """Count one file that has ended; None: no status yet, it was only sent."""
         with self._lock:
             self._counts[status] += 1
             self._done_bytes += size_bytes
@@ -101,8 +101,9 @@ class Progress:
             f"{self._done}/{self._total_files} files",
             f"about {_time(left_s)} left" if left_s is not None else f"in {_time(elapsed_s)}",
             f"{self._done / elapsed_s:.1f} files/s",
-            f"{_size(self._done_bytes)}, {_size(int(self._done_bytes / elapsed_s))}/s",
         ]
+        if self._total_bytes or not self._done:  # a job that is watched from afar tells no sizes
+            parts.append(f"{_size(self._done_bytes)}, {_size(int(self._done_bytes / elapsed_s))}/s")
         return ", ".join(parts) + self._by_status()
 
     def _by_status(self) -> str:

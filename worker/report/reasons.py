@@ -178,6 +178,38 @@ REASONS: Mapping[str, Reason] = {
         Text("Filen är inte den som leveransen beskriver.", "The file is not the one that the delivery describes."),
         _ask("en ny leverans av filen.", "a new delivery of the file."),
     ),
+    "missing": Reason(
+        Text("Saknas i leveransen", "Missing from the delivery"),
+        Text(
+            "Kontrollsummorna nämner filen, men den kom inte med.",
+            "The checksums name the file, but it did not come along.",
+        ),
+        _ask("filen, eller en rättad lista.", "the file, or a corrected list."),
+    ),
+    "store-unreachable": Reason(
+        Text("Lagringen svarade inte", "The store did not answer"),
+        Text(
+            "Källan eller arkivets lagring var borta i flera timmar. Filen är inte bevarad.",
+            "The source or the archive's store was away for hours. The file is not preserved.",
+        ),
+        Text("Kör om filerna när lagringen svarar.", "Retry the files when the store answers."),
+    ),
+    "worker-died": Reason(
+        Text("Arbetsprocessen dog", "The worker died"),
+        Text(
+            "Varje process som tog filen dog innan den var klar.",
+            "Every process that took the file died before it was done.",
+        ),
+        Text("Rapportera filen till driften.", "Report the file to operations."),
+    ),
+    "unsafe-name": Reason(
+        Text("Namnet kan inte användas", "The name cannot be used"),
+        Text(
+            "Nyckeln har en del som är tom, '.' eller '..'. Den lästes inte.",
+            "The key has a part that is empty, '.' or '..'. It was not read.",
+        ),
+        _ask("filen under ett vanligt namn.", "the file under a plain name."),
+    ),
     "symlink": Reason(
         Text("Symbolisk länk", "Symbolic link"),
         Text(

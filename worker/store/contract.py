@@ -51,7 +51,7 @@ class Stored:
 
     Attributes:
         content_path: In the object, e.g. ``v1/content/original/a.txt``.
-        local_path: Where it can be read now, by path. Read-only. Good until the draft is committed.
+        local_path: Where it can be read now, by path. Read-only. Good until it is released, or the draft committed or closed.
         new: False: the object (or this draft) held the same bytes already, and nothing was written.
     """
 
@@ -118,13 +118,17 @@ class Draft(Protocol):
         """``ingest`` of a regular file; anything else (a link, a pipe) is refused with OSError."""
         ...
 
+    def release(self, stored: Stored) -> None:
+        """*stored* need not be readable at its local path any longer. Repeating it changes nothing."""
+        ...
+
     def close(self) -> None:
         """Let go of handles. The draft stays, and ``Store.open_draft`` continues it."""
         ...
 
 
 class Store(Protocol):
-    """A storage root of one tenant. One process writes at a time; the archive's lock sees to it."""
+    """A storage root of one tenant. One process commits to an object at a time; a lock or a lease sees to it."""
 
     def recover(self) -> list[str]:
         """Finish or undo what a killed process left half done; one sentence per thing done. Idempotent."""
@@ -154,6 +158,14 @@ class Store(Protocol):
         Raises:
             StoreError: *state* names bytes that neither the object nor the draft holds, or a path that is
                 both a file and a folder. The draft stays, and can be committed with another state.
+        """
+        ...
+
+    def places(self, draft: Draft, state: Iterable[StateEntry]) -> Iterator[tuple[str, str]]:
+        """(SHA-512, content path) of the draft's content whose place is not what ``Stored.content_path`` said.
+
+        *state* is what ``commit`` will be given, as far as it is known: descriptions of the package can then name the
+        places before they are written themselves. What only they name comes later, and moves nothing.
         """
         ...
 

@@ -49,6 +49,9 @@ class DirectoryDraft:
         durable.make_folders(self.content)
         self.index = Index(folder / "index.sqlite3")
 
+    def release(self, stored: Stored) -> None:
+        """Nothing: the draft's own file is what was given out."""
+
     def close(self) -> None:
         self.index.close()
 

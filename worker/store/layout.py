@@ -20,6 +20,9 @@ INVENTORY_TYPE = "https://ocfl.io/1.1/spec/#inventory"
 
 _MAX_COMPONENT_BYTES = 255  # ext4, XFS, NTFS
 _MAX_PATH_CHARS = 200  # leaves room for the root's own path on systems that stop at 260
+_MAX_PATH_BYTES = 600  # an S3 key has 1024: leaves room for the place's prefix, the object's path and the version
+HIDDEN_PARTS = ("__XLDIR__", ".sgwtmp")
+"""Ends of names that MinIO (2026-02) and versitygw (1.8) take for their own: they keep such a key, and never list it."""
 _ID_SAFE = re.compile(rb"[A-Za-z0-9_-]")
 
 
@@ -54,12 +57,20 @@ def sidecar(sha512: str) -> bytes:
 
 
 def content_name(logical_path: str) -> str:
-    """Where content goes below ``vN/content/``: under its logical path, or another name where that is not safe."""
+    """Where content goes below ``vN/content/``: under its logical path, or another name where that is not safe.
+
+    The same path always gives the same name, on every machine.
+    """
     parts = logical_path.split("/")
-    safe = len(logical_path) <= _MAX_PATH_CHARS and all(
-        part not in ("", ".", "..") and len(part.encode()) <= _MAX_COMPONENT_BYTES for part in parts
+    fits = len(logical_path) <= _MAX_PATH_CHARS and len(logical_path.encode()) <= _MAX_PATH_BYTES
+    safe = all(
+        part not in ("", ".", "..") and len(part.encode()) <= _MAX_COMPONENT_BYTES and not part.endswith(HIDDEN_PARTS)
+        for part in parts
     )
-    return logical_path if safe else fresh_name()
+    if fits and safe:
+        return logical_path
+    name = hashlib.sha256(logical_path.encode()).hexdigest()
+    return f"renamed/{name[:2]}/{name}"
 
 
 def fresh_name() -> str:

@@ -1,0 +1,234 @@
+"""Sends a folder to the service: several files at once, large ones in parts, each compared by digest, continued after a stop.
+
+What was begun is noted beside the user's other state, so that the same command continues it. Nothing of the folder is changed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import threading
+import uuid
+from collections.abc import Callable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from actions.errors import PermanentError, TransientError
+from worker.client import LONG, Client, RefusedRequestError
+from worker.paths import archival_path
+from worker.pipeline.scan import Kind, Seen, scan
+
+PART_BYTES = 64 * 1024**2  # a broken connection costs at most so much
+_BLOCK = 1 << 18
+_THREADS = 4
+_AHEAD = 64  # files that wait for a thread: a million files must not become a million futures
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """An upload of this user that may not be finished, and the key under which it will be submitted."""
+
+    upload: str
+    idempotency_key: str
+
+
+class Notes:
+    """Remembers what was begun, in one small file for each folder, service and package."""
+
+    def __init__(self, url: str, source: bytes, package: str) -> None:
+        home = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
+        name = hashlib.sha256(b"\0".join([url.encode(), source, package.encode()])).hexdigest()[:32]
+        self._path = Path(home) / "bevara" / "uploads" / f"{name}.json"
+
+    def begun(self) -> Begun | None:
+        """What an earlier run left; None: nothing, or nothing readable."""
+        try:
+            return Begun(**json.loads(self._path.read_text("utf-8")))
+        except (OSError, ValueError, TypeError):
+            return None
+
+    def keep(self, begun: Begun) -> None:
+        """Remember."""
+        self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._path.write_text(json.dumps(asdict(begun)), "utf-8")
+
+    def forget(self) -> None:
+        """It is done."""
+        self._path.unlink(missing_ok=True)
+
+
+def begin(client: Client, notes: Notes) -> Begun:
+    """Continue the upload that was begun, while the service still has it open, or begin a new one."""
+    before = notes.begun()
+    if before is not None:
+        try:
+            state = client.ask("GET", f"/v1/uploads/{before.upload}")["state"]
+        except RefusedRequestError as refused:
+            if refused.status != 404:
+                raise
+            state = "expired"
+        if state != "expired":  # a submitted one too: the job's key then finds the job
+            return before
+    new = Begun(client.ask("POST", "/v1/uploads")["id"], uuid.uuid4().hex)
+    notes.keep(new)
+    return new
+
+
+class Sender:
+    """Sends every file of a folder into one upload.
+
+    Args:
+        sent: Told of each file that is there now, with its size.
+        said: Told in a sentence of what a person should know.
+    """
+
+    def __init__(
+        self, client: Client, upload: str, root: bytes, *, sent: Callable[[int], None], said: Callable[[str], None]
+    ) -> None:
+        self._client, self._root = client, root
+        self._files = f"/v1/uploads/{upload}/files/"
+        self._complete = f"/v1/uploads/{upload}/complete"
+        self._sent, self._said = sent, said
+        self._stop = threading.Event()
+        self._there = {one["path"]: one["size_bytes"] for one in client.pages(f"/v1/uploads/{upload}/files", "files", {})}
+        self.not_sent = 0
+
+    def send(self) -> None:
+        """Send all files; returns when the service has every one of them, durable and with the digest that was read here.
+
+        Raises:
+            PreservationError: One could not be sent. Those that were stay, and ``send`` goes on with the rest.
+        """
+        with ThreadPoolExecutor(_THREADS) as pool:
+            waiting: set[Future[None]] = set()
+            try:
+                for seen in self._to_send():
+                    waiting.add(pool.submit(self._one, seen))
+                    if len(waiting) >= _AHEAD:
+                        done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
+                        for one in done:
+                            one.result()
+                for one in waiting:
+                    one.result()
+            except BaseException:
+                self._stop.set()
+                for one in waiting:
+                    one.cancel()
+                raise
+
+    def _to_send(self) -> Iterator[Seen]:
+        for seen in scan(self._root):
+            if seen.kind is Kind.FILE:
+                yield seen
+            else:
+                self.not_sent += 1
+                self._said(f"not sent: {archival_path(seen.path or b'.')} is no file but a {seen.kind.value}")
+
+    def _one(self, seen: Seen) -> None:
+        if self._stop.is_set():
+            return
+        name = self._name(seen)
+        with self._opened(seen) as stream:
+            size = os.fstat(stream.fileno()).st_size
+            if self._there.get(name) != size:
+                (self._in_parts if size > PART_BYTES else self._whole)(name, _Piece(stream, 0, size))
+        self._sent(size)
+
+    def _name(self, seen: Seen) -> str:
+        try:
+            name = seen.path.decode("utf-8")
+        except UnicodeDecodeError:
+            name = ""
+        if name and not any(ord(char) < 32 or 127 <= ord(char) < 160 for char in name):
+            return name
+        name = archival_path(seen.path)
+        self._said(f"sent under another name, since its own is not text: {name}")
+        return name
+
+    def _opened(self, seen: Seen) -> Any:
+        path = os.path.join(self._root, seen.path) if os.path.isdir(self._root) else self._root  # noqa: PTH112, PTH118 -- bytes
+        try:
+            return os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC), "rb", buffering=0)
+        except OSError as no:
+            raise PermanentError(
+                f"cannot be read: {no.strerror}", archival_path(seen.path), "Mend it, and run the command again."
+            ) from None
+
+    def _whole(self, name: str, piece: _Piece) -> None:
+        self._put(name, piece, {})
+
+    def _in_parts(self, name: str, whole: _Piece) -> None:
+        there = {}
+        try:
+            there = {one["part"]: one["size_bytes"] for one in self._client.ask("GET", self._files + quote(name))["parts"]}
+        except RefusedRequestError as refused:
+            if refused.status != 404:
+                raise
+        digest, number = hashlib.sha512(), 0
+        for number, piece in enumerate(whole.parts(), start=1):
+            if there.get(number) == piece.size_bytes:  # the digest of the whole says whether it is this one
+                for block in piece.blocks():
+                    digest.update(block)
+            else:
+                self._put(name, piece, {"part": str(number)})
+                for block in piece.blocks():
+                    digest.update(block)
+        request = json.dumps({"path": name, "parts": number, "sha512": digest.hexdigest()}).encode()
+        try:
+            self._client.ask(
+                "POST", self._complete, body=lambda: request, headers={"Content-Type": "application/json"}, timeout=LONG
+            )
+        except RefusedRequestError as refused:
+            if refused.reason == "digest-mismatch":  # parts of an older content: all of them are sent anew
+                self._client.ask("DELETE", self._files + quote(name))
+                raise _changed(name) from None
+            raise
+
+    def _put(self, name: str, piece: _Piece, query: dict[str, str]) -> None:
+        headers = {"Content-Length": str(piece.size_bytes), "Content-Type": "application/octet-stream"}
+        try:
+            answer = self._client.ask("PUT", self._files + quote(name), query=query, body=piece.blocks, headers=headers)
+        except RefusedRequestError as refused:
+            if refused.reason == "bad-request":
+                raise _changed(name) from None
+            raise
+        if answer["sha512"] != piece.sha512():
+            self._client.ask("DELETE", self._files + quote(name))
+            raise _changed(name)
+
+
+class _Piece:
+    """A span of an open file that can be read again for another try."""
+
+    def __init__(self, stream: Any, first_bytes: int, size_bytes: int) -> None:
+        self._stream, self._first, self.size_bytes = stream, first_bytes, size_bytes
+        self._digest = hashlib.sha512()
+
+    def parts(self) -> Iterator[_Piece]:
+        """The span in pieces of ``PART_BYTES``."""
+        for first in range(self._first, self._first + self.size_bytes, PART_BYTES):
+            yield _Piece(self._stream, first, min(PART_BYTES, self._first + self.size_bytes - first))
+
+    def blocks(self) -> Iterator[bytes]:
+        """Its bytes; what was read the last time is what ``sha512`` is of."""
+        self._digest = hashlib.sha512()
+        at, left = self._first, self.size_bytes
+        while left:
+            block = os.pread(self._stream.fileno(), min(_BLOCK, left), at)
+            if not block:
+                raise _changed("a file of the folder")
+            self._digest.update(block)
+            at, left = at + len(block), left - len(block)
+            yield block
+
+    def sha512(self) -> str:
+        """Of what was read the last time."""
+        return self._digest.hexdigest()
+
+
+def _changed(name: str) -> TransientError:
+    return TransientError("was changed while it was sent, or was damaged on the way", name, "Run the same command again.")

@@ -1,0 +1,191 @@
+"""Brings an object into another place, version by version, and calls it a copy only after it was read back in full.
+
+What is copied is what the trusted inventory names, and each file only with its digest: a bad source is not spread. The order
+keeps the target acceptable to OCFL validators for as long as it can: content first, what names it last.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+
+from worker.fixity.auditor import Auditor, folder_of
+from worker.fixity.copies import Copy
+from worker.fixity.known import Known, Reading
+from worker.fixity.manifest import Manifest
+from worker.fixity.object_audit import ObjectAudit, Surroundings
+from worker.fixity.place import STORE, NotThereError, Place, UnreadableError
+from worker.fixity.rules import Rules
+from worker.fixity.sources import NoQuorumError, Sources
+from worker.fixity.verdicts import Verdict
+from worker.ledger.schema import packages
+from worker.ledger.schema_fixity import copies
+from worker.ledger.transactions import Transactions
+from worker.store.layout import INVENTORY, OBJECT_NAMASTE, ROOT_FILES, ROOT_NAMASTE, SIDECAR
+
+
+@dataclass(frozen=True, slots=True)
+class Replicated:
+    """How one copy went. ``why``: why not; empty: it is held, and was read back."""
+
+    object_id: str
+    place: str
+    version: int
+    files: int
+    size_bytes: int
+    why: str = ""
+
+
+class Replicator:
+    """See the module. Several may run at once: a copy is in one's hand at a time."""
+
+    def __init__(self, transactions: Transactions, auditor: Auditor, scratch: Path | None = None) -> None:
+        self._tx, self._auditor, self._scratch = transactions, auditor, scratch
+
+    def behind(self, tenant: str, place: str, limit: int = 100, after: int = 0) -> list[Copy]:
+        """Copies that are wanted, or hold an older version than the package has."""
+        c, p = copies.c, packages.c
+        newer = sa.exists(sa.select(1).where(p.object_id == c.object_id, p.version > c.version))
+        mine = (c.tenant == tenant, c.place == place, c.kind == "object", c.id > after)
+        return self._auditor.copies.some(*mine, sa.or_(c.state == "wanted", (c.state == "held") & newer), limit=limit)
+
+    def run(self, primary: dict[str, str], *, most: int = 0) -> Iterator[Replicated]:
+        """Bring every place up to its tenant's primary.
+
+        Args:
+            primary: Name of the primary place by tenant: never written to.
+            most: Stop after so many; 0: all.
+        """
+        done = 0
+        for tenant, place in sorted(self._auditor.places):
+            if primary.get(tenant) == place:
+                continue
+            after = 0
+            while page := self.behind(tenant, place, after=after):
+                after = page[-1].id
+                for copy in page:
+                    if most and done >= most:
+                        return
+                    done += 1
+                    yield self.one(copy, primary.get(tenant, ""))
+
+    def one(self, copy: Copy, primary: str) -> Replicated:
+        """Bring one copy up to date."""
+        name = self._auditor.name
+        mine = self._auditor.copies.take(copy.id, name, lease_s=3600)
+        if mine is None:
+            return Replicated(copy.object_id, copy.place, copy.version, 0, 0, "another process has it in hand")
+        try:
+            return self._one(mine, primary)
+        except (NoQuorumError, UnreadableError) as why:
+            return self._failed(mine, getattr(why, "what", str(why)))
+
+    def _one(self, copy: Copy, primary: str) -> Replicated:
+        target = self._auditor.places[copy.tenant, copy.place]
+        known = self._known(copy, primary)
+        version = known.head or max(known.inventories, default=0)
+        if not version or version not in known.inventories:
+            return self._failed(copy, "the package's inventory is not known yet: the primary copy must be read first")
+        _make_root(target)
+        places = self._sources(copy, primary)
+        sources = Sources(folder_of(copy.object_id), known, places, self._scratch)
+        with sources.manifest(version) as manifest:
+            self._write(target, sources, manifest, known, version)
+        return self._read_back(copy, known, target)
+
+    def _known(self, copy: Copy, primary: str) -> Known:
+        """What is known of the object; when its newest inventory is not, the primary copy is read in full first."""
+        known = self._auditor.knowledge.of(copy.object_id)
+        if (known.head or 1) in known.inventories or (known.head is None and known.inventories):
+            return known
+        first = self._auditor.copies.get(copy.tenant, primary, copy.object_id)
+        if first and (taken := self._auditor.copies.take(first.id, self._auditor.name, lease_s=3600)):
+            self._auditor.audit(taken)
+        return self._auditor.knowledge.of(copy.object_id)
+
+    def _sources(self, copy: Copy, primary: str) -> list[Place]:
+        mine = [(name, place) for (tenant, name), place in self._auditor.places.items() if tenant == copy.tenant and name != copy.place]
+        return [place for name, place in sorted(mine, key=lambda one: one[0] != primary)]
+
+    def _write(self, target: Place, sources: Sources, manifest: Manifest, known: Known, version: int) -> None:
+        folder = folder_of(known.object_id)
+        there = {one.path: one.size_bytes for one in target.listing(folder) if one.kind == "file"}
+        for path in _in_order(manifest, version):
+            changes = path in (INVENTORY, SIDECAR)
+            if path in there and not changes:
+                continue  # what it is worth shows when the copy is read back
+            right = sources.right(path, version, manifest)
+            if right is None:
+                continue
+            also = (INVENTORY,) if path == f"v{version}/{INVENTORY}" else (f"v{version}/{INVENTORY}",) if path == INVENTORY else ()
+            with sources.file(right, also) as good:
+                target.put_file(f"{folder}/{path}", good)
+
+    def _read_back(self, copy: Copy, known: Known, target: Place) -> Replicated:
+        began = self._auditor.clock.now()
+        around = Surroundings(database=lambda work: self._tx.read(work))
+        reading = ObjectAudit(target.fresh(), folder_of(copy.object_id), known, around, began).run()
+        if reading.verdict is not Verdict.OK:
+            fault = next(iter(reading.faults), None)
+            return self._failed(copy, reading.why_not or f"it did not read back whole: {fault.detail if fault else reading.verdict}")
+        rules = self._auditor.rules(copy.tenant, copy.place)
+        held = {"state": "held", "version": reading.head, "files": reading.files, "size_bytes": reading.size_bytes}
+
+        def work(db: sa.Connection) -> None:
+            self._auditor.copies.checked(db, copy, self._auditor.name, Verdict.OK, began, rules, held)
+            self._auditor.book.record(db, copy, [], began, full=True)
+
+        self._tx.write(work)
+        return Replicated(copy.object_id, copy.place, reading.head, reading.files, reading.size_bytes)
+
+    def _failed(self, copy: Copy, why: str) -> Replicated:
+        values: dict[str, Any] = {"worker": None, "lease_until": None, "why": why}
+        mine = sa.update(copies).where(copies.c.id == copy.id, copies.c.worker == self._auditor.name)
+        self._tx.write(lambda db: db.execute(mine.values(values)))
+        return Replicated(copy.object_id, copy.place, copy.version, 0, 0, why)
+
+
+def register(auditor: Auditor, tenant: str, primary: str, found: Iterator[str], rules: Rules) -> int:
+    """Note every object as held by its primary place, and as wanted by the tenant's others. Returns how many copies were new."""
+    names, now, new = list(found), auditor.clock.now(), 0
+    for owner, place in auditor.places:
+        if owner == tenant:
+            state = "held" if place == primary else "wanted"
+            new += auditor.copies.note(tenant, place, ((name, state) for name in names), now, rules)
+    return new
+
+
+def _in_order(manifest: Manifest, version: int) -> Iterator[str]:
+    for path, _, _ in manifest.contents():
+        yield path
+    for number in range(1, version + 1):
+        yield f"v{number}/{INVENTORY}"
+        yield f"v{number}/{SIDECAR}"
+    yield INVENTORY
+    yield SIDECAR
+    yield OBJECT_NAMASTE[0]
+
+
+def _make_root(target: Place) -> None:
+    """A new place gets its storage root: the namaste last, because it says that the rest is there."""
+    try:
+        target.open(f"{STORE}/{ROOT_NAMASTE[0]}").close()
+        return
+    except (NotThereError, UnreadableError):
+        if any(True for _ in _listed(target)):
+            raise
+    for name, data in reversed(ROOT_FILES.items()):
+        target.put_bytes(f"{STORE}/{name}", data)
+
+
+def _listed(target: Place) -> Iterator[Any]:
+    try:
+        yield from target.listing(STORE)
+    except UnreadableError:
+        return
+
+

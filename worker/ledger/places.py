@@ -1,0 +1,111 @@
+"""A tenant's places: which stores hold its copies, where its packages come from, where derivatives may go."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from typing import Any
+from urllib.parse import urlsplit
+
+import sqlalchemy as sa
+
+from worker.ledger.schema_service import places, tenants
+from worker.ledger.service_facts import Place
+from worker.ledger.tenant_errors import TenantError
+from worker.ledger.transactions import Transactions
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
+
+
+class Places:
+    """See the module and ``Tenants``."""
+
+    _tx: Transactions
+
+    def add_place(
+        self,
+        tenant: str,
+        name: str,
+        url: str,
+        *,
+        endpoint: str | None = None,
+        is_store: bool = False,
+        is_source: bool = False,
+        is_delivery: bool = False,
+        position: int | None = None,
+    ) -> Place:
+        """Register a place.
+
+        Args:
+            url: ``file:///absolute/folder`` or ``s3://bucket/prefix``.
+            endpoint: Name of an S3 endpoint in the settings.
+            position: Among the tenant's stores, 0 is the primary; None: after those that there are.
+
+        Raises:
+            TenantError: The name is taken or not of its form, the address is not of its, or the tenant is unknown.
+        """
+        _check(name, url)
+        roles = {"is_store": is_store, "is_source": is_source, "is_delivery": is_delivery}
+
+        def work(db: sa.Connection) -> Place:
+            # the tenant's row orders those who add places at once
+            if db.execute(sa.select(tenants.c.id).where(tenants.c.id == tenant).with_for_update(key_share=True)).first() is None:
+                raise TenantError.unknown(tenant)
+            if db.execute(sa.select(places.c.id).where(places.c.tenant == tenant, places.c.name == name)).first():
+                raise TenantError("is a place of this tenant already", name, "Choose another name; a retired place keeps its own.")
+            last = sa.select(sa.func.count()).where(places.c.tenant == tenant, places.c.is_store)
+            row: dict[str, Any] = {
+                "id": uuid.uuid4().hex,
+                "tenant": tenant,
+                "name": name,
+                "url": url,
+                "endpoint": endpoint,
+                **roles,
+            }
+            row["position"] = position if position is not None else (db.scalar(last) if is_store else 0)
+            db.execute(sa.insert(places).values(**row, state="active"))
+            return Place(**row, state="active")
+
+        return self._tx.write(work, tenant=tenant)
+
+    def places(self, tenant: str, *, retired: bool = False) -> list[Place]:
+        """A tenant's places: stores first, in order."""
+        p = places.c
+        stmt = sa.select(places).where(p.tenant == tenant, *(() if retired else (p.state == "active",)))
+        stmt = stmt.order_by(p.is_store.desc(), p.position, p.name)
+        return [_place(row) for row in self._tx.read(lambda db: db.execute(stmt).all(), tenant=tenant)]
+
+    def place(self, tenant: str, name: str) -> Place | None:
+        """An active place by its name."""
+        stmt = sa.select(places).where(places.c.tenant == tenant, places.c.name == name, places.c.state == "active")
+        row = self._tx.read(lambda db: db.execute(stmt).one_or_none(), tenant=tenant)
+        return None if row is None else _place(row)
+
+    def primary(self, tenant: str) -> Place | None:
+        """The store that versions are committed to: the active one that comes first."""
+        return next((place for place in self.places(tenant) if place.is_store), None)
+
+    def retire_place(self, tenant: str, name: str) -> bool:
+        """Use a place no more; what lies there stays. False: there is no such active place."""
+        mine = sa.update(places).where(places.c.tenant == tenant, places.c.name == name, places.c.state == "active")
+        return self._tx.write(lambda db: bool(db.execute(mine.values(state="retired")).rowcount), tenant=tenant)
+
+
+def _check(name: str, url: str) -> None:
+    if not _NAME.fullmatch(name):
+        raise TenantError("a place's name has small letters, digits and hyphens, at most 63", name, "Choose another name.")
+    parts = urlsplit(url)
+    whole = parts.scheme in ("file", "s3") and not (parts.query or parts.fragment or ".." in parts.path.split("/"))
+    right = (
+        parts.path.startswith("/") and not parts.netloc
+        if parts.scheme == "file"
+        else bool(parts.netloc) and "@" not in parts.netloc
+    )
+    if not (whole and right):
+        raise TenantError(
+            "is neither file:///absolute/folder nor s3://bucket/prefix", url, "Write the address in one of these forms."
+        )
+
+
+def _place(row: sa.Row[Any]) -> Place:
+    return Place(**row._mapping)  # noqa: SLF001 -- SQLAlchemy's public name for it

@@ -1,0 +1,97 @@
+"""The queue on Redis, as the service has it; the same actors as on the in-process broker.
+
+As there, dramatiq's own retries and time limit are left out (``broker``). What Redis forgets, the ledger remembers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import redis
+from dramatiq import Message
+from dramatiq.brokers.redis import RedisBroker
+from redis.backoff import ExponentialWithJitterBackoff
+from redis.retry import Retry
+
+NAMESPACE = "bevara"
+DEAD_MESSAGE_TTL_MS = 60_000  # a message says nothing that the ledger does not know: no use in keeping dead ones
+HEARTBEAT_TIMEOUT_MS = 60_000  # messages that a dead worker had fetched come back after this; the ledger's leases are quicker
+ANSWER_S = 10.0  # a server that gives no answer for so long is treated as gone
+PIECE_S = 30  # connections idle for longer are asked whether they still live
+
+
+def client(url: str) -> redis.Redis:
+    """A Redis client for *url* (``redis://`` or ``rediss://``, password and certificate authority in it), which reconnects."""
+    retry = Retry(ExponentialWithJitterBackoff(base=0.05, cap=0.5), 2)  # the processes wait and try again themselves
+    return redis.Redis.from_url(
+        url, socket_timeout=ANSWER_S, socket_connect_timeout=ANSWER_S, health_check_interval=PIECE_S, retry=retry
+    )
+
+
+def on_redis(url: str, *, namespace: str = NAMESPACE) -> ServiceBroker:
+    """The service's broker. Connects when first used."""
+    return ServiceBroker(  # type: ignore[no-untyped-call]  # dramatiq is partly typed
+        client=client(url),
+        middleware=[],
+        namespace=namespace,
+        dead_message_ttl=DEAD_MESSAGE_TTL_MS,
+        heartbeat_timeout=HEARTBEAT_TIMEOUT_MS,
+    )
+
+
+class Epoch:
+    """Notices that Redis has forgotten what was in it: emptied, or started anew from nothing or from an old copy."""
+
+    def __init__(self, server: redis.Redis, namespace: str = NAMESPACE) -> None:
+        self._server, self._key = server, f"{namespace}:epoch"
+
+    def is_new(self) -> bool:
+        """Whether what the ledger believes to be queued may be gone; ``begin`` is to be called when it is queued again.
+
+        Raises:
+            redis.RedisError: The server gives no answer.
+        """
+        return self._server.get(self._key) != self._run()
+
+    def begin(self) -> None:
+        """From here on the queue holds what was sent."""
+        self._server.set(self._key, self._run())
+
+    def _run(self) -> bytes:
+        return str(self._server.info("server")["run_id"]).encode()
+
+
+class ServiceBroker(RedisBroker):
+    """dramatiq's broker on Redis, without delayed messages (waiting is the ledger's), and with a short cut for newcomers."""
+
+    def declare_queue(self, queue_name: str) -> None:
+        """Declare a queue; no delay queue beside it, which would be polled in vain."""
+        if queue_name not in self.queues:
+            self.emit_before("declare_queue", queue_name)
+            self.queues.add(queue_name)
+            self.emit_after("declare_queue", queue_name)
+
+    def enqueue_first(self, message: Message[Any]) -> None:
+        """Put *message* before all that wait in its queue.
+
+        Sent as every other one, and then moved: if another process sent at the same moment, its message goes first instead,
+        which harms nothing.
+        """
+        self.enqueue(message)
+        key = f"{self.namespace}:{message.queue_name}"
+        self.client.rpoplpush(key, key)
+
+    def _dispatch(self, command: str) -> Callable[..., Any]:
+        """As dramatiq's; every fault of the server is a lost connection to it, which it waits for and mends."""
+        dispatch = super()._dispatch(command)  # type: ignore[no-untyped-call]
+
+        def do_dispatch(queue_name: str, *args: Any) -> Any:
+            try:
+                return dispatch(queue_name, *args)
+            except redis.ConnectionError:
+                raise
+            except redis.RedisError as fault:  # no answer in time, out of memory, read-only while it fails over
+                raise redis.ConnectionError(f"the queue's server: {type(fault).__name__}") from fault
+
+        return do_dispatch

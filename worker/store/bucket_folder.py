@@ -1,0 +1,328 @@
+"""A plain folder as a place for bytes: a key is a path below it.
+
+A write appears under its name at once and whole, and only when it is durable. Nothing is read or written through a link
+that leads out of the folder. For a store that other machines write too, the folder lies on a file system that they share.
+"""
+
+# ruff: noqa: D102 -- the protocol documents every method
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import io
+import os
+import stat
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import BinaryIO, cast
+
+from worker.digests import write_all
+from worker.store import durable
+from worker.store.bucket import BadKeyError, Blob, StoreUnreachableError, check_key, check_new_key, pieces
+from worker.store.contract import NotInStoreError
+
+_UNFINISHED = ".bevara-unfinished"  # beside the keys and on their file system; never listed, and no key may begin with it
+_KNOWN_FOLDERS = 4096  # remembered as durable; bounds memory
+_TRIES = 5  # a folder may be removed as empty by another process between its making and its first file
+_GONE = frozenset(
+    {errno.ESTALE, errno.EIO, errno.ENXIO, errno.ENOTCONN, errno.EHOSTDOWN, errno.ETIMEDOUT, errno.EACCES, errno.EPERM}
+)
+_NO_LINKS = frozenset({errno.EPERM, errno.EMLINK, errno.ENOTSUP, errno.EXDEV, errno.ENOSYS})
+
+
+class FolderBucket:
+    """See ``worker.store.bucket.Bucket``.
+
+    Args:
+        folder: Absolute. Made with the first write, when its parent is there: a file system that is not mounted is
+            not mistaken for an empty place.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.url = folder.as_uri()
+        self._folders: OrderedDict[Path, None] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def put(self, key: str, data: bytes) -> None:
+        self._write(key, [data])
+
+    def put_file(self, key: str, path: Path) -> None:
+        with path.open("rb", buffering=0) as source:
+            self.put_stream(key, cast("BinaryIO", source), os.fstat(source.fileno()).st_size)
+
+    def put_stream(self, key: str, stream: BinaryIO, size_bytes: int) -> None:
+        self._write(key, pieces(stream, size_bytes))
+
+    def get(self, key: str, offset_bytes: int = 0, length_bytes: int | None = None) -> BinaryIO:
+        with self._told(key):
+            fd = self._open(key)
+            size = os.fstat(fd).st_size
+            os.lseek(fd, offset_bytes, os.SEEK_SET)
+        rest = max(0, size - offset_bytes)
+        body = _Body(fd, rest if length_bytes is None else min(rest, length_bytes), self._broke_off)
+        return cast("BinaryIO", io.BufferedReader(body, buffer_size=1 << 16))
+
+    def stat(self, key: str) -> Blob | None:
+        try:
+            with self._told(key):
+                fd = self._open(key)
+        except NotInStoreError:
+            return None
+        try:
+            return _blob(key, os.fstat(fd))
+        finally:
+            os.close(fd)
+
+    def list(self, prefix: str = "", after: str = "") -> Iterator[Blob]:
+        folder = prefix.rpartition("/")[0]
+        if folder:
+            check_key(folder)
+        wanted, last = prefix.encode(), after.encode()
+        with self._told(prefix):
+            self._there()
+        yield from self._below(os.fsencode(self.folder), folder.encode(), wanted, last)
+
+    def _below(self, root: bytes, folder: bytes, wanted: bytes, last: bytes) -> Iterator[Blob]:
+        for name, is_folder in self._names(os.path.join(root, folder)):  # noqa: PTH118 -- bytes: a listing knows no UTF-8
+            key = folder + b"/" + name if folder else name
+            reach = key + b"/" if is_folder else key
+            if not (reach.startswith(wanted) or (is_folder and wanted.startswith(reach))):
+                continue
+            if is_folder and not last.startswith(reach) and reach <= last:
+                continue
+            if is_folder:
+                yield from self._below(root, key, wanted, last)
+            elif key > last:
+                with contextlib.suppress(FileNotFoundError):  # removed since the listing
+                    found = os.lstat(os.path.join(root, key))  # noqa: PTH118
+                    yield _blob(key.decode("utf-8", "surrogateescape"), found)
+
+    def _names(self, folder: bytes) -> Sequence[tuple[bytes, bool]]:
+        """Names of files and folders, no links, in the order of the keys below: a folder sorts as if it ended with a slash."""
+        try:
+            with self._told("", missing=False), os.scandir(folder) as entries:
+                found = [(e.name, e.is_dir(follow_symlinks=False)) for e in entries if not e.is_symlink()]
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+        hidden = os.fsencode(_UNFINISHED)
+        return sorted((f for f in found if f[0] != hidden), key=lambda f: f[0] + b"/" if f[1] else f[0])
+
+    def copy(self, source_key: str, target_key: str) -> None:
+        with self._told(source_key):
+            fd = self._open(source_key)
+        with os.fdopen(fd, "rb", buffering=0) as source:
+            self._write(target_key, pieces(cast("BinaryIO", source), os.fstat(fd).st_size), link=fd)
+
+    def delete(self, keys: Iterable[str]) -> None:
+        for key in keys:
+            path = self._path(key)
+            with self._told(key, missing=False):
+                self._parent_inside(path)
+                try:
+                    path.unlink()
+                except (FileNotFoundError, NotADirectoryError):
+                    continue
+                durable.sync_folder(path.parent)
+                self._drop_empty(path.parent)
+
+    def _drop_empty(self, folder: Path) -> None:
+        """A place has keys, not folders: one that holds none is gone."""
+        while folder != self.folder:
+            try:
+                folder.rmdir()
+            except OSError:
+                return
+            with self._lock:
+                self._folders.pop(folder, None)
+            folder = folder.parent
+
+    def sweep(self, older_than_s: float) -> int:
+        done, limit_ns = 0, time.time_ns() - int(older_than_s * 1e9)
+        with self._told("", missing=False), contextlib.suppress(FileNotFoundError):
+            for entry in os.scandir(self.folder / _UNFINISHED):
+                # the change time: a link to old content is made now, whatever the content's age
+                if entry.stat(follow_symlinks=False).st_ctime_ns <= limit_ns:
+                    Path(entry.path).unlink(missing_ok=True)
+                    done += 1
+        return done
+
+    # Writing
+
+    def _write(self, key: str, data: Iterable[bytes], *, link: int | None = None) -> None:
+        path = self._path(check_new_key(key))
+        with self._told(key, missing=False):
+            self._there(make=True)
+        temporary = self._unfinished(data, link)
+        try:
+            with self._told(key, missing=False):
+                self._put_in_place(temporary, path)
+        finally:
+            with contextlib.suppress(OSError):  # also when both names were the same file already: then rename does nothing
+                temporary.unlink(missing_ok=True)
+
+    def _put_in_place(self, temporary: Path, path: Path) -> None:
+        for attempt in range(_TRIES):
+            self._make_folder(path.parent)
+            self._parent_inside(path)
+            try:
+                temporary.rename(path)
+            except IsADirectoryError:
+                raise _both() from None
+            except FileNotFoundError:
+                with self._lock:
+                    self._folders.clear()
+                if attempt == _TRIES - 1:
+                    raise self._unreachable("its folders vanish while they are written to", "See who else works there.") from None
+            else:
+                durable.sync_folder(path.parent)
+                return
+
+    def _unfinished(self, data: Iterable[bytes], link: int | None) -> Path:
+        """A durable file under a name that no key has. With *link*, another name for that open file where the disk can."""
+        path = self.folder / _UNFINISHED / f"{os.getpid()}-{os.urandom(8).hex()}"
+        with self._told("", missing=False):
+            path.parent.mkdir(exist_ok=True)
+            if link is not None and _linked(link, path):
+                return path
+            fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, durable.READ_ONLY)
+        try:
+            for piece in data:  # what reading raises is the caller's, what writing raises is this place's
+                with self._told("", missing=False):
+                    write_all(fd, memoryview(piece))
+            with self._told("", missing=False):
+                os.fsync(fd)
+                os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)  # so that who reads it back asks the disk
+        except BaseException:
+            path.unlink(missing_ok=True)
+            raise
+        finally:
+            os.close(fd)
+        return path
+
+    def _make_folder(self, folder: Path) -> None:
+        """Make *folder* below the place; each name is synced once by this process, whoever made it."""
+        if folder == self.folder or folder in self._folders:
+            return
+        self._make_folder(folder.parent)
+        try:
+            folder.mkdir(exist_ok=True)
+        except FileExistsError:
+            raise _both() from None
+        durable.sync_folder(folder.parent)
+        with self._lock:
+            self._folders[folder] = None
+            if len(self._folders) > _KNOWN_FOLDERS:
+                self._folders.popitem(last=False)
+
+    # Staying inside
+
+    def _path(self, key: str) -> Path:
+        if key.partition("/")[0] == _UNFINISHED:
+            raise BadKeyError(f"begins with {_UNFINISHED!r}, which is the place's own", "a key", "Use another name.")
+        return self.folder / check_key(key)
+
+    def _open(self, key: str) -> int:
+        """The file under *key*; a link is nothing, and so is what lies behind one that leads out."""
+        path = self._path(key)
+        try:
+            fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        except OSError as no:
+            if no.errno in (errno.ELOOP, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ENXIO):
+                raise FileNotFoundError(no.errno, "") from None
+            raise
+        real = os.readlink(f"/proc/self/fd/{fd}")  # noqa: PTH115 -- a text, not a path to follow
+        if self._inside(real) and stat.S_ISREG(os.fstat(fd).st_mode):
+            return fd
+        os.close(fd)
+        raise FileNotFoundError(errno.ENOENT, "")
+
+    def _parent_inside(self, path: Path) -> None:
+        if not self._inside(os.path.realpath(path.parent)):
+            raise BadKeyError("would be written through a link that leads out of the place", "a key", "Remove the link.")
+
+    def _inside(self, real: str) -> bool:
+        root = os.path.realpath(self.folder)
+        return real.removesuffix(" (deleted)") == root or real.startswith(f"{root.rstrip('/')}/")
+
+    def _there(self, *, make: bool = False) -> None:
+        if not self.folder.is_dir():
+            if not self.folder.parent.is_dir():
+                raise self._unreachable("its folder is not there", "Mount or make it, then try again.")
+            if make:
+                durable.make_folders(self.folder)
+
+    # Errors
+
+    @contextlib.contextmanager
+    def _told(self, key: str, *, missing: bool = True) -> Iterator[None]:
+        """Turn the file system's errors into the protocol's."""
+        try:
+            yield
+        except (FileNotFoundError, NotADirectoryError):
+            if not missing:
+                raise
+            self._there()
+            raise NotInStoreError("is not in this place", key, f"Look at what is under {self.url}.") from None
+        except OSError as no:
+            what = f"could not be used: {no.strerror}"
+            raise self._unreachable(what, "Check the disk or share, its room, and the user's rights there.") from None
+
+    def _unreachable(self, what: str, remedy: str) -> StoreUnreachableError:
+        return StoreUnreachableError(what, self.url, remedy)
+
+    def _broke_off(self, left_bytes: int) -> StoreUnreachableError:
+        return self._unreachable(f"a read ended {left_bytes} bytes too early", "It is tried again; check the disk or share.")
+
+
+class _Body(io.RawIOBase):
+    """So many bytes of a file; one that became shorter meanwhile is told."""
+
+    def __init__(self, fd: int, left_bytes: int, broke_off: Callable[[int], StoreUnreachableError]) -> None:
+        self._fd, self.left_bytes, self._broke_off = fd, left_bytes, broke_off
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        """Fill *buffer* as far as one read goes."""
+        wanted = min(len(buffer), self.left_bytes)
+        if not wanted:
+            return 0
+        try:
+            got = os.readv(self._fd, [memoryview(buffer)[:wanted]])
+        except OSError:
+            raise self._broke_off(self.left_bytes) from None
+        if not got:
+            raise self._broke_off(self.left_bytes)
+        self.left_bytes -= got
+        return got
+
+    def close(self) -> None:
+        if not self.closed:
+            super().close()
+            os.close(self._fd)
+
+
+def _blob(key: str, found: os.stat_result) -> Blob:
+    # Not the change time: another name for the same bytes (a copy by link) is no change.
+    return Blob(key, found.st_size, found.st_mtime_ns, f"{found.st_ino}-{found.st_mtime_ns}-{found.st_size}")
+
+
+def _both() -> BadKeyError:
+    return BadKeyError("would be both a file and a folder there", "a key", "Use another name.")
+
+
+def _linked(fd: int, path: Path) -> bool:
+    """Whether the file system could give an open file another name."""
+    try:
+        os.link(f"/proc/self/fd/{fd}", path, follow_symlinks=True)
+    except OSError as no:
+        if no.errno not in _NO_LINKS:
+            raise
+        return False
+    return True

@@ -1,0 +1,311 @@
+"""A prefix in a bucket of any S3 server as a place for bytes, through the ``minio`` client.
+
+Knows how S3 servers answer, and which answers mean "later". A request that did not end is tried again here a few times
+within seconds; what comes after that is the caller's matter. Unfinished multipart uploads are the server's to expire:
+MinIO does it by itself, others by a lifecycle rule (``AbortIncompleteMultipartUpload``).
+"""
+
+# ruff: noqa: D102 -- the protocol documents every method
+
+from __future__ import annotations
+
+import contextlib
+import io
+import math
+import os
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from functools import lru_cache
+from itertools import islice
+from pathlib import Path
+from typing import BinaryIO, cast
+from xml.etree.ElementTree import ParseError
+
+import certifi
+import urllib3
+from minio import Minio
+from minio.commonconfig import ComposeSource, CopySource
+from minio.deleteobjects import DeleteObject
+from minio.error import InvalidResponseError, MinioException, S3Error
+from urllib3.exceptions import HTTPError
+
+from worker.store.bucket import BadKeyError, Blob, StoreUnreachableError, check_key, check_new_key, pieces
+from worker.store.contract import NotInStoreError, StoreError
+
+CONNECT_S, READ_S = 5.0, 60.0  # a server that says nothing for so long is asked again, then given up for now
+RETRIES = 3  # within about two seconds; longer waits are the queue's, where they hold no thread
+PART_BYTES = 16 << 20  # of an upload: one is held in memory per thread
+COPY_PART_BYTES = 256 << 20  # a server copies this much well within READ_S; S3 itself allows 5 GiB
+_MAX_PARTS = 10_000  # S3's own limit
+_DELETE_BATCH = 1000  # S3's own limit
+_BUSY = frozenset({429, 500, 502, 503, 504})
+
+_MISSING = frozenset({"NoSuchKey", "NoSuchVersion", "ResourceNotFound"})
+_BAD_KEY = frozenset({"KeyTooLongError", "XMinioInvalidObjectName", "XMinioParentIsObject", "InvalidURI", "ObjectParentIsFile"})
+_RIGHTS = frozenset({"AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "AllAccessDisabled"})
+_FULL = frozenset({"XMinioStorageFull", "QuotaExceeded", "XMinioAdminBucketQuotaExceeded", "InsufficientCapacity"})
+
+
+@dataclass(frozen=True, slots=True)
+class S3Endpoint:
+    """How to reach one S3 server.
+
+    Attributes:
+        name: What places call it in the settings.
+        endpoint: ``host`` or ``host:port``.
+        region: Empty: the server is asked.
+        ca_file: PEM file of the authority that signed its certificate; None: the usual ones.
+    """
+
+    name: str
+    endpoint: str
+    access_key: str
+    secret_key: str = field(repr=False)
+    region: str = ""
+    secure: bool = True
+    ca_file: Path | None = None
+
+
+@lru_cache(maxsize=64)
+def client_of(endpoint: S3Endpoint) -> Minio:
+    """The client of a server: one for the process, with its pool of connections."""
+    retries = urllib3.Retry(
+        total=RETRIES,
+        backoff_factor=0.2,
+        status_forcelist=_BUSY,
+        raise_on_status=False,  # the server's own words tell more
+        respect_retry_after_header=False,  # it may ask for minutes, which would hold this thread
+    )
+    http = urllib3.PoolManager(
+        maxsize=64,
+        timeout=urllib3.Timeout(connect=CONNECT_S, read=READ_S),
+        retries=retries,
+        cert_reqs="CERT_REQUIRED",
+        ca_certs=str(endpoint.ca_file or os.environ.get("SSL_CERT_FILE") or certifi.where()),
+    )
+    return Minio(
+        endpoint.endpoint,
+        endpoint.access_key,
+        endpoint.secret_key,
+        secure=endpoint.secure,
+        region=endpoint.region or None,
+        http_client=http,
+    )
+
+
+class S3Bucket:
+    """See ``worker.store.bucket.Bucket``.
+
+    Args:
+        prefix: Where the place's keys begin, without a slash at either end; empty: the whole bucket.
+        part_bytes: Size of an upload's parts, at least 5 MiB; likewise *copy_part_bytes*.
+    """
+
+    def __init__(
+        self,
+        client: Minio,
+        bucket: str,
+        prefix: str = "",
+        *,
+        part_bytes: int = PART_BYTES,
+        copy_part_bytes: int = COPY_PART_BYTES,
+    ) -> None:
+        prefix = prefix.strip("/")
+        self._client, self._bucket, self._prefix = client, bucket, f"{check_key(prefix)}/" if prefix else ""
+        self._part_bytes, self._copy_part_bytes = part_bytes, copy_part_bytes
+        self.url = f"s3://{bucket}/{prefix}".rstrip("/")
+
+    def put(self, key: str, data: bytes) -> None:
+        with self._told(key):
+            self._client.put_object(
+                self._bucket, self._name(check_new_key(key)), io.BytesIO(data), len(data), num_parallel_uploads=1
+            )
+
+    def put_file(self, key: str, path: Path) -> None:
+        with path.open("rb") as stream:
+            self.put_stream(key, stream, os.fstat(stream.fileno()).st_size)
+
+    def put_stream(self, key: str, stream: BinaryIO, size_bytes: int) -> None:
+        with self._told(key):
+            self._client.put_object(
+                self._bucket,
+                self._name(check_new_key(key)),
+                cast("BinaryIO", _Whole(stream, size_bytes)),
+                size_bytes,
+                part_size=_part(size_bytes, self._part_bytes),
+                num_parallel_uploads=1,  # many files go at once; parts of one would only take memory
+            )
+
+    def get(self, key: str, offset_bytes: int = 0, length_bytes: int | None = None) -> BinaryIO:
+        if length_bytes == 0:  # S3 has no range without bytes
+            self._size(key)
+            return io.BytesIO(b"")
+        with self._told(key):
+            try:
+                answer = self._client.get_object(
+                    self._bucket,
+                    self._name(key),
+                    offset=offset_bytes,
+                    length=length_bytes or 0,
+                    request_headers={"Accept-Encoding": "identity"},
+                )
+            except S3Error as no:
+                if no.code != "InvalidRange":  # which says: nothing stands there so far down
+                    raise
+                return io.BytesIO(b"")
+        length = answer.headers.get("content-length")
+        asked = offset_bytes or length_bytes
+        if length is None or (asked and answer.status != 206) or (not asked and answer.status != 200):
+            answer.close()
+            raise self._unreachable("the answer was not what was asked for", "See what stands between here and the S3 server.")
+        body = _Body(answer, int(length), self._broke_off)
+        return cast("BinaryIO", io.BufferedReader(body, buffer_size=1 << 16))
+
+    def _size(self, key: str) -> int:
+        blob = self.stat(key)
+        if blob is None:
+            raise self._missing(key)
+        return blob.size_bytes
+
+    def stat(self, key: str) -> Blob | None:
+        try:
+            with self._told(key):
+                found = self._client.stat_object(self._bucket, self._name(key))
+        except NotInStoreError:
+            return None
+        return self._blob(key, found.size, found.etag, found.last_modified)
+
+    def list(self, prefix: str = "", after: str = "") -> Iterator[Blob]:
+        cut = len(self._prefix)
+        with self._told(prefix):
+            found = self._client.list_objects(
+                self._bucket,
+                prefix=self._prefix + prefix,
+                recursive=True,
+                start_after=self._prefix + after if after else None,
+            )
+            for item in found:
+                yield self._blob(cast("str", item.object_name)[cut:], item.size, item.etag, item.last_modified)
+
+    def copy(self, source_key: str, target_key: str) -> None:
+        source, target = self._name(source_key), self._name(check_new_key(target_key))
+        size = self._size(source_key)
+        with self._told(source_key):
+            if size <= self._copy_part_bytes:
+                self._client.copy_object(self._bucket, target, CopySource(self._bucket, source))
+                return
+            part = _part(size, self._copy_part_bytes)
+            pieces = [ComposeSource(self._bucket, source, offset=at, length=min(part, size - at)) for at in range(0, size, part)]
+            self._client.compose_object(self._bucket, target, pieces)
+
+    def delete(self, keys: Iterable[str]) -> None:
+        waiting = (self._name(key) for key in keys)
+        while batch := tuple(islice(waiting, _DELETE_BATCH)):
+            with self._told(""):
+                for error in self._client.remove_objects(self._bucket, (DeleteObject(name) for name in batch)):
+                    if error.code not in _MISSING:
+                        raise self._answered(error.code)
+
+    def sweep(self, older_than_s: float) -> int:  # noqa: ARG002
+        return 0
+
+    def _name(self, key: str) -> str:
+        return check_key(self._prefix + check_key(key))
+
+    def _blob(self, key: str, size: int | None, etag: str | None, when: object) -> Blob:
+        seconds = when.timestamp() if hasattr(when, "timestamp") else 0.0
+        return Blob(key, size or 0, int(seconds * 1e9), (etag or "").strip('"'))
+
+    # Errors
+
+    @contextlib.contextmanager
+    def _told(self, key: str) -> Iterator[None]:
+        """Turn the client's errors into the protocol's. Their own texts hold keys, which are file names: left out (P7)."""
+        try:
+            yield
+        except S3Error as no:
+            raise self._missing(key) if no.code in _MISSING else self._answered(no.code) from None
+        except HTTPError as no:
+            why = type(getattr(no, "reason", None) or no).__name__
+            raise self._unreachable(f"did not answer ({why})", "See whether the S3 server runs and can be reached.") from None
+        except InvalidResponseError as no:
+            raise self._unreachable(f"gave an answer that is not S3's ({type(no).__name__})", "Check the endpoint.") from None
+        except (MinioException, ParseError) as no:
+            raise self._unreachable(f"failed ({type(no).__name__})", "See the S3 server's own log.") from None
+
+    def _answered(self, code: str | None) -> StoreError | StoreUnreachableError:
+        if code in _BAD_KEY:
+            return BadKeyError(f"the S3 server refused it ({code})", "a key", "Use a shorter, plain name.")
+        if code == "NoSuchBucket":
+            remedy = "Make the bucket, or correct the place's URL."
+        elif code in _RIGHTS:
+            remedy = "Check the endpoint's keys in the settings, and what they may do in this bucket."
+        elif code == "RequestTimeTooSkewed":
+            remedy = "Set this machine's clock, or the server's."
+        elif code in _FULL:
+            remedy = "Make room in the store."
+        else:
+            remedy = "See the S3 server's own log."
+        return self._unreachable(f"answered {code}", remedy)
+
+    def _missing(self, key: str) -> NotInStoreError:
+        return NotInStoreError("is not in this place", key, f"Look at what is under {self.url}.")
+
+    def _unreachable(self, what: str, remedy: str) -> StoreUnreachableError:
+        return StoreUnreachableError(f"the S3 server {what}", self.url, remedy)
+
+    def _broke_off(self, left_bytes: int, why: str) -> StoreUnreachableError:
+        return self._unreachable(f"broke off an answer {left_bytes} bytes too early ({why})", "It is tried again.")
+
+
+class _Whole:
+    """What the client reads from: a stream that ends early is an error before the last part is sent."""
+
+    def __init__(self, stream: BinaryIO, size_bytes: int) -> None:
+        self._pieces, self._rest = pieces(stream, size_bytes), b""
+
+    def read(self, size_bytes: int) -> bytes:
+        """Up to *size_bytes*."""
+        data = self._rest or next(self._pieces, b"")
+        self._rest = data[size_bytes:]
+        return data[:size_bytes]
+
+
+class _Body(io.RawIOBase):
+    """The bytes of an answer, all of them or an error."""
+
+    def __init__(
+        self, answer: urllib3.BaseHTTPResponse, left_bytes: int, broke_off: Callable[[int, str], StoreUnreachableError]
+    ) -> None:
+        self._answer, self.left_bytes, self._broke_off = answer, left_bytes, broke_off
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        """Fill *buffer* as far as one read goes."""
+        wanted = min(len(buffer), self.left_bytes)
+        if not wanted:
+            return 0
+        try:
+            data = self._answer.read(wanted, decode_content=False)
+        except (HTTPError, OSError) as no:
+            raise self._broke_off(self.left_bytes, type(no).__name__) from None
+        if not data:
+            raise self._broke_off(self.left_bytes, "end of data")
+        self.left_bytes -= len(data)
+        buffer[: len(data)] = data
+        return len(data)
+
+    def close(self) -> None:
+        if self.closed:
+            return
+        super().close()
+        if self.left_bytes:
+            self._answer.close()  # the rest would have to be read first: another connection is cheaper
+        self._answer.release_conn()
+
+
+def _part(size_bytes: int, wanted_bytes: int) -> int:
+    """The part size: *wanted_bytes*, or what keeps the number of parts within S3's limit, in whole MiB."""
+    return max(wanted_bytes, math.ceil(size_bytes / _MAX_PARTS / (1 << 20)) << 20)
