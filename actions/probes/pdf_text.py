@@ -73,7 +73,7 @@ def _scanned(page: Any) -> bool:
     for shown in page.get_image_info():
         if shown["width"] >= LEGIBLE_PX and shown["height"] > 1:
             covered += abs((mupdf.Rect(shown["bbox"]) & page.rect).get_area())
-    return covered >= SCAN_SHARE * abs(page.rect.get_area())
+    return covered >= SCAN_SHARE * float(abs(page.rect.get_area()))
 
 
 def sampled(total: int) -> list[int]:
