@@ -12,7 +12,8 @@ from typing import Literal
 
 from pydantic import Field
 
-from actions.contract import ActionSpec, Kind, NoParams, Params
+from actions.contract import ActionSpec, Kind
+from actions.params import NoParams, Params
 
 
 class IdentifyParams(Params):

@@ -10,9 +10,10 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from importlib import import_module
 from pathlib import Path
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
-from pydantic import BaseModel, ConfigDict
+if TYPE_CHECKING:
+    from actions.params import Params  # pydantic takes 0.1 s to load, which a host that only names formats does not need
 
 Fact: TypeAlias = bool | int | float | str | list[str] | None
 """A probe's or a check's value: one scalar, or a short list of names. None: could not be measured."""
@@ -43,16 +44,6 @@ class Role(StrEnum):
     METADATA = "metadata"
     EVIDENCE = "evidence"
     """A picture for the report (thumbnail, difference picture); not kept in the store."""
-
-
-class Params(BaseModel):
-    """Base of every action's parameters: a policy's typo must stop at load, not at file 40 000."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class NoParams(Params):
-    """For an action with nothing to set."""
 
 
 @dataclass(frozen=True, slots=True)

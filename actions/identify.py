@@ -8,21 +8,29 @@ What a format may do to a reader (passwords, macros …) is the probe's business
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from actions.catalog import IdentifyParams
 from actions.contract import Fact, Outcome, Voice
 from actions.identifiers import judge, siegfried
 from actions.identifiers.heard import Heard
-from actions.identifiers.sniff import Sniffed
+
+if TYPE_CHECKING:
+    from actions.catalog import IdentifyParams
+    from actions.identifiers.sniff import Sniffed
 
 
 def run(source: Path, workdir: Path, params: IdentifyParams) -> Outcome:
     """Identify *source*; writes nothing."""
     del workdir
+    return name_format(source, two_voices=params.two_voices)
+
+
+def name_format(source: Path, *, two_voices: bool = False) -> Outcome:
+    """Ask the voices; *two_voices*: always all of them."""
     first = siegfried.ask(source)
     if source.stat().st_size == 0:
         return _empty(first)
-    sniffed, others = _more(source, first, everyone=params.two_voices)
+    sniffed, others = _more(source, first, everyone=two_voices)
     verdict = judge.judge(first, sniffed, others)
     voices = (first.voice, *((sniffed.heard.voice,) if sniffed else ()), *(other.voice for other in others))
     facts: dict[str, Fact] = {

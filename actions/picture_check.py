@@ -11,8 +11,9 @@ from pathlib import Path
 
 from PIL import Image
 
-from actions.contract import Fact, Outcome, Params, Verdict
+from actions.contract import Fact, Outcome, Verdict
 from actions.errors import DamagedError, RefusedError, TooLargeError
+from actions.params import Params
 from actions.picture import frames, pixels, structure
 from actions.picture.depth import declared_bits
 

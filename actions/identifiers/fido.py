@@ -2,8 +2,9 @@
 
 The regular expressions, their priorities and the buffers are fido's own; the loop over them is ours.
 fido 1.6.1 takes 0.6 s to import, load and compile, and 11 ms a file, because it compiles all 2,286 patterns and
-walks the XML tree for each of them, each time. Here a pattern is compiled when a file's first byte lets it match:
-0.1 s, and about 1 ms a file, with the same answers (``tests/actions/test_identify.py`` holds both side by side).
+walks the XML tree for each of them, each time. Here a pattern is compiled when a file's first byte, and the longest
+literal that the pattern asks for, let it match: 0.05 s, and about 1 ms a file, with the same answers
+(``tests/actions/test_identify.py`` holds both side by side).
 
 As with fido's ``-nocontainer``: its container signatures are of January 2020, and its container reader unpacks whole
 members without a bound. Extension matches are left out too: siegfried's list is newer.
@@ -12,7 +13,6 @@ members without a bound. Extension matches are left out too: siegfried's list is
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -26,6 +26,8 @@ from actions.identifiers.heard import Evidence, Heard
 
 BUFFER_BYTES = 128 * 1024  # fido's own default; bounds time and memory on large files
 _START = "(?s)\\A"
+_HEX = re.compile(r"\\x([0-9a-fA-F]{2})")
+_TOLD = frozenset(("puid", "name", "mime"))
 _REPEATS = "*+?{"
 _SPECIAL = ".[](){}^$*+?|\\"
 
@@ -40,6 +42,8 @@ class _Pattern:
 
     def matches(self, head: bytes, tail: bytes) -> bool:
         if self.first_byte is not None and head[0] != self.first_byte:
+            return False
+        if _required(self.regex) not in (tail if self.at_end else head):
             return False
         compiled = _compiled(self.regex)
         if compiled is None:
@@ -126,20 +130,24 @@ def _library() -> _Library:
 
 
 def _format(element: Element) -> _Format:
-    return _Format(
-        puid=str(element.findtext("puid")),
-        name=str(element.findtext("name")),
-        mime=element.findtext("mime"),
-        over=frozenset(str(lower.text) for lower in element.iterfind("has_priority_over")),
-        signatures=tuple(tuple(_patterns(signature)) for signature in element.iterfind("signature")),
-    )
+    """One walk over the children: asking for each by name takes twice as long, for 2,266 formats."""
+    texts: dict[str, str] = {}
+    over: list[str] = []
+    signatures: list[tuple[_Pattern, ...]] = []
+    for child in element:
+        if child.tag == "signature":
+            signatures.append(tuple(_pattern(part) for part in child if part.tag == "pattern"))
+        elif child.tag == "has_priority_over":
+            over.append(str(child.text))
+        elif child.tag in _TOLD:
+            texts.setdefault(child.tag, child.text or "")
+    return _Format(str(texts.get("puid")), str(texts.get("name")), texts.get("mime"), frozenset(over), tuple(signatures))
 
 
-def _patterns(signature: Element) -> Iterator[_Pattern]:
-    for element in signature.iterfind("pattern"):
-        position, regex = element.findtext("position"), str(element.findtext("regex"))
-        at_start = position == "BOF"
-        yield _Pattern(regex.encode(), _first_byte(regex) if at_start else None, at_start, position == "EOF")
+def _pattern(element: Element) -> _Pattern:
+    texts = {child.tag: child.text or "" for child in element}
+    regex, at_start = texts["regex"], texts.get("position") == "BOF"
+    return _Pattern(regex.encode(), _first_byte(regex) if at_start else None, at_start, texts.get("position") == "EOF")
 
 
 def _first_byte(regex: str) -> int | None:
@@ -147,7 +155,7 @@ def _first_byte(regex: str) -> int | None:
     if not regex.startswith(_START) or _has_alternatives(regex):
         return None
     rest = regex[len(_START) :]
-    if hexadecimal := re.match(r"\\x([0-9a-fA-F]{2})", rest):
+    if hexadecimal := _HEX.match(rest):
         literal, rest = int(hexadecimal[1], 16), rest[4:]
     elif rest[:1] == "\\" and rest[1:2] and not rest[1].isalnum():
         literal, rest = ord(rest[1]), rest[2:]
@@ -158,6 +166,32 @@ def _first_byte(regex: str) -> int | None:
     optional = rest != "" and rest[0] in _REPEATS
     multibyte = literal > 127 and not hexadecimal  # fido encodes its patterns as UTF-8
     return None if optional or multibyte else literal
+
+
+_TOKEN = re.compile(
+    rb"\\x(?P<hex>[0-9a-fA-F]{2})|\\(?P<escaped>[^A-Za-z0-9])|(?P<plain>[^\\.\[\](){}^$*+?|])"
+    rb"|(?P<repeat>[*+?]|\{\d*,?\d*\})|(?P<set>\[\^?\]?(?:\\.|[^\]\\])*\])|(?P<other>\\.|.)",
+    re.DOTALL,
+)
+
+
+@cache
+def _required(regex: bytes) -> bytes:
+    """The longest run of bytes that every match of *regex* holds; empty where that is not plain to see."""
+    best, run, depth = b"", b"", 0
+    for token in _TOKEN.finditer(regex.removeprefix(b"(?s)")):
+        kind, text = token.lastgroup, token[0]
+        if text == b"|" and depth == 0:
+            return b""
+        if kind in ("hex", "escaped", "plain") and depth == 0:
+            run += bytes.fromhex(token["hex"].decode()) if kind == "hex" else token[token.lastgroup or 0]
+            continue
+        if kind == "repeat":
+            run = run[:-1]  # the byte before may be missing
+        if kind == "other":
+            depth += (text == b"(") - (text == b")")
+        best, run = max(best, run, key=len), b""
+    return max(best, run, key=len)
 
 
 def _has_alternatives(regex: str) -> bool:

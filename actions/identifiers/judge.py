@@ -7,9 +7,12 @@ older signature file's other name for the same MIME type. Two answers from bytes
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from actions.identifiers.heard import Evidence, Heard
-from actions.identifiers.sniff import Sniffed
+
+if TYPE_CHECKING:
+    from actions.identifiers.sniff import Sniffed  # loaded when it is asked
 
 PLAIN_TEXT = "x-fmt/111"
 # Wrappers and families that another answer may refine. Source: PRONOM.

@@ -13,6 +13,8 @@ import pymupdf
 
 from actions.contract import Fact
 
+SCAN_SHARE = 0.2  # of a page's area: less is a stamp or a logo on a drawing, not a scan of writing
+LEGIBLE_PX = 24  # a narrower picture holds no word; a lower one may be a strip of a scan
 SAMPLED_PAGES = 50  # for text and for content that can be decoded; spread over the whole file
 
 mupdf: Any = pymupdf  # half typed
@@ -37,7 +39,7 @@ def text_facts(source: Path) -> dict[str, Fact]:
         mupdf.TOOLS.store_shrink(100)
         mupdf.TOOLS.reset_mupdf_warnings()
     facts: dict[str, Fact] = {"_pages": total, "_flaw": flaw, "repaired": repaired}
-    if kinds - {"blank"}:
+    if kinds & {"text", "image"}:
         facts["text_layer"] = "none" if "text" not in kinds else ("some" if "image" in kinds else "full")
     return facts
 
@@ -51,16 +53,27 @@ def _flaw(page_number: int, *, repaired: bool) -> str:
 
 
 def _page_kind(document: Any, page_index: int) -> str:
-    """text, image (nothing else), drawing or blank; drawings and blank pages say neither yes nor no of a text layer."""
+    """text, image (a scan), drawing or blank; drawings and blank pages say neither yes nor no of a text layer."""
     try:
         page = document[page_index]
         if any(char.isalnum() for char in page.get_text()):
             return "text"
-        if page.get_images():
+        if _scanned(page):
             return "image"
         return "drawing" if page.get_bboxlog() else "blank"
     except Exception:  # noqa: BLE001 -- as in ``text_facts``; a page that cannot be read says nothing of text
         return "blank"
+
+
+def _scanned(page: Any) -> bool:
+    """Whether pictures that could hold writing cover a part of the page that matters; scanners cut pages into strips."""
+    if not page.get_images():
+        return False
+    covered = 0.0
+    for shown in page.get_image_info():
+        if shown["width"] >= LEGIBLE_PX and shown["height"] > 1:
+            covered += abs((mupdf.Rect(shown["bbox"]) & page.rect).get_area())
+    return covered >= SCAN_SHARE * float(abs(page.rect.get_area()))
 
 
 def sampled(total: int) -> list[int]:

@@ -126,11 +126,12 @@ def recognise(source: Path, target: Path, sidecar: Path, scratch: Path, wanted: 
         sidecar,
         "--",
         source,
-        target,
+        "-",  # to a file it would decode every image again to check it, and fail on ink colours that it cannot decode
     ]
     env = {**os.environ, "TMPDIR": str(scratch), "OMP_THREAD_LIMIT": "1"}  # one worker is one core; two threads gain 10 %
     try:
-        done = process.run(argv, subject=source.name, timeout_s=timeout_s, accept=EXPLAINED, env=env)
+        with target.open("wb") as out:
+            done = process.run(argv, subject=source.name, timeout_s=timeout_s, accept=EXPLAINED, env=env, stdout=out)
         _explain(done, source.name)
         return _read_words(scratch, done.stderr)
     finally:

@@ -41,6 +41,7 @@ def run(
     cwd: Path | None = None,
     env: Mapping[str, str] | None = None,
     stdin: bytes = b"",
+    stdout: IO[bytes] | None = None,
 ) -> Done:
     """Run *argv* to its end.
 
@@ -48,6 +49,7 @@ def run(
         subject: What the error should name (a file's name, a package).
         timeout_s: Wall-clock seconds; then the whole process group gets SIGKILL.
         accept: Exit codes that the tool documents as success.
+        stdout: An open file for its output; None: collected in ``Done.stdout``, for tools that print little.
 
     Raises:
         ToolMissingError: The program is not on this machine.
@@ -56,7 +58,7 @@ def run(
         ToolFailedError: Any exit code outside *accept*.
     """
     name = Path(str(argv[0])).name
-    child = start(argv, cwd=cwd, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    child = start(argv, cwd=cwd, env=env, stdin=subprocess.PIPE, stdout=stdout or subprocess.PIPE, stderr=subprocess.PIPE)
     try:
         out, err = child.communicate(stdin, timeout=timeout_s)
     except subprocess.TimeoutExpired as late:
@@ -68,7 +70,7 @@ def run(
     except BaseException:
         end_group(child)
         raise
-    done = Done(child.returncode, out.decode(errors="replace"), err.decode(errors="replace"))
+    done = Done(child.returncode, (out or b"").decode(errors="replace"), err.decode(errors="replace"))
     tail = (done.stderr or done.stdout).strip()[-STDERR_TAIL_CHARS:]
     if done.code < 0:
         raise ToolCrashedError(f"{name} ended by {signal_name(-done.code)}: {tail}", subject, f"Run {name} by hand on this file.")

@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from actions import identify
+from actions.catalog import IdentifyParams
 from actions.contract import Outcome, Voice
 from actions.identifiers import fido, judge, siegfried
 from actions.identifiers.heard import Evidence, Heard
@@ -18,7 +19,7 @@ SWEDISH = "Kommunstyrelsen beslöt på sammanträdet att återremittera ärendet
 
 
 def ask(path: Path, *, two_voices: bool = False) -> Outcome:
-    return identify.run(path, path.parent, identify.IdentifyParams(extension=path.suffix, two_voices=two_voices))
+    return identify.run(path, path.parent, IdentifyParams(extension=path.suffix, two_voices=two_voices))
 
 
 def write(folder: Path, name: str, content: bytes) -> Path:

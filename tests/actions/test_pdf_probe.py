@@ -166,6 +166,22 @@ def test_the_text_layer_is_none_some_or_full(tmp_path) -> None:
     assert "text_layer" not in probe(tmp_path / "blank.pdf")
 
 
+def test_a_drawing_with_a_stamp_is_no_scan(tmp_path) -> None:
+    """OCR is for writing that was photographed; strips of a scan are one."""
+    stamp = pymupdf.Pixmap(pymupdf.csGRAY, (0, 0, 200, 200))
+    stamp.clear_with(120)
+    for name, boxes in {"stamp": [(50, 50, 150, 150)], "strips": [(0, y, 595, y + 60) for y in range(0, 840, 60)]}.items():
+        document = pymupdf.open()
+        page = document.new_page()
+        page.draw_line((10, 10), (500, 700))
+        for box in boxes:
+            page.insert_image(pymupdf.Rect(box), pixmap=stamp, keep_proportion=False)
+        document.save(tmp_path / f"{name}.pdf")
+
+    assert "text_layer" not in probe(tmp_path / "stamp.pdf")
+    assert probe(tmp_path / "strips.pdf")["text_layer"] == "none"
+
+
 @pytest.mark.parametrize(("part", "level", "claim"), [("2", "B", "2b"), ("1", "A", "1a"), ("4", "", "4")])
 def test_the_pdfa_claim_is_read_as_element_and_attribute(tmp_path, part, level, claim) -> None:
     """XMP may write it both ways; it is a claim, whatever the validator will say."""

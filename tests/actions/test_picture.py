@@ -10,8 +10,9 @@ import pytest
 from PIL import Image, ImageDraw
 
 from actions import picture_check, picture_compare, picture_to_tiff
-from actions.contract import Level, NoParams, Role, Verdict
+from actions.contract import Level, Role, Verdict
 from actions.errors import DamagedError, RefusedError, TooLargeError
+from actions.params import NoParams
 from actions.picture import frames
 
 

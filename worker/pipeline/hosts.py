@@ -10,7 +10,7 @@ import logging
 import os
 import shutil
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -140,10 +140,25 @@ class Host:
         }
         answer = self._exchange(request, timeout_s=timeout_s + GRACE_S, subject=action)
         if "outcome" in answer:
-            return Result(wire.OUTCOME.validate_python(answer["outcome"]), folder)
+            return Result(wire.loaded(answer["outcome"]), folder)
         if "bug" in answer:
             raise ActionBugError(f"{action}: {answer['bug']}", "action", f"Report it with this trace: {answer['trace']}")
         raise _known(answer["error"])
+
+    def formats(self, sources: Sequence[Path], *, timeout_s: float) -> list[dict[str, Any]]:
+        """Name the formats of several files in one question; each answer is an ``Outcome`` as plain data, unchecked.
+
+        Raises:
+            ToolCrashedError: The host died on one of them.
+            ToolTimeoutError: No answer in time.
+            ActionBugError: As for ``call``.
+        """
+        self.start()
+        answer = self._exchange({"formats": [str(source) for source in sources]}, timeout_s=timeout_s, subject="identify")
+        outcomes = answer.get("outcomes")
+        if not isinstance(outcomes, list) or len(outcomes) != len(sources):
+            raise ActionBugError(f"identify: {answer.get('bug', 'gave no answer')}", "action", "Ask for one file at a time.")
+        return outcomes
 
     def inner(self, path: Path) -> Path:
         """How the host names *path*."""
