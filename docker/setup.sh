@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Install what bevara needs on Debian 12/13 and Ubuntu 24.04: system packages, Python packages, veraPDF.
-# Says what it does; does nothing, and quickly, when everything is there. Usage: docker/setup.sh [runtime|dev]
+# Says what it does; does nothing, and quickly, when everything is there. Usage: docker/setup.sh [system|runtime|dev]
 set -euo pipefail
 cd "$(dirname "$0")/.."
 purpose=${1:-dev}
@@ -19,7 +19,7 @@ packages=(
 )
 [ "$purpose" = dev ] && packages+=(imagemagick) # the yardstick of `make bench` converts pictures with it
 command -v java >/dev/null || packages+=(default-jre-headless)
-command -v mvn >/dev/null || packages+=(maven)
+[ "$purpose" = system ] || command -v mvn >/dev/null || packages+=(maven) # an image has fetched what it needs
 
 python=
 for candidate in "${PYTHON:-}" python3 python3.13 python3.12 python3.11; do
@@ -48,6 +48,7 @@ if [ ${#missing[@]} -gt 0 ]; then
   fi
   rm -f "$log"
 fi
+[ "$purpose" = system ] && exit 0
 [ -n "$python" ] || python=python3
 
 # One stamp a lock file and interpreter: the second run only compares it.

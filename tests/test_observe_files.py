@@ -9,6 +9,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from tests.conftest import PROJECT
+from worker import service_settings
 from worker.observe.metrics import Metrics, names
 
 DOCKER = PROJECT / "docker"
@@ -71,3 +72,10 @@ def test_panels_have_ids_titles_and_places_of_their_own() -> None:
     places = [(panel["gridPos"]["x"], panel["gridPos"]["y"]) for panel in panels]
     assert len(set(places)) == len(places)
     assert all(panel["title"] for panel in panels)
+
+
+def test_the_operators_table_of_settings_is_the_programs_own() -> None:
+    """Made by `bevara doctor --settings`."""
+    told = (DOCKER / "README.md").read_text("utf-8")
+
+    assert service_settings.table() in told

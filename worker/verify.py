@@ -18,7 +18,8 @@ from worker.store.draft import read_note
 
 __all__ = ["Finding", "Severity", "verify"]
 
-_KNOWN = frozenset({MARKER[0], LEDGER, f"{LEDGER}-wal", f"{LEDGER}-shm", "store", "reports", "scratch"})
+_OTHERS = ("store", "reports", "scratch", "copies.json", "quarantine")
+_KNOWN = frozenset({MARKER[0], LEDGER, f"{LEDGER}-wal", f"{LEDGER}-shm", *_OTHERS})
 
 
 def verify(archive: Path) -> Iterator[Finding]:

@@ -14,7 +14,8 @@ from worker.api.problems import PROBLEMS
 
 @pytest.mark.parametrize(
     "header",
-    [None, "", "Bearer", "Bearer ", "Basic eDp5", "Bearer x", "Bearer bvr_", "Bearer bvr_x_y", "bvr_x_y", "Bearer bvr_å", "Bearer bvr_" + "x" * 300,
+    [None, "", "Bearer", "Bearer ", "Basic eDp5", "Bearer x", "Bearer bvr_", "Bearer bvr_x_y", "bvr_x_y",
+     "Bearer bvr_å", "Bearer bvr_" + "x" * 300,
      "Bearer bvr_a b", "Bearer bvr_'; DROP TABLE keys_x"],
 )  # fmt: skip
 @pytest.mark.parametrize("path", ["/v1/tenant", "/v1/jobs/x", "/v1/nothing", "/v1/uploads/x/files/../y"])
@@ -67,8 +68,10 @@ def test_a_body_that_is_too_large_is_refused_before_it_is_read_and_while_it_come
 
 @pytest.mark.parametrize(
     "body",
-    [b"", b"{", b"[]", b"null", b"\xff", b"{}", b'"x"', b"[" * 100_000, b'{"a":' * 50_000, b"NaN", b'{"package": "\\ud800", "source": "file://in/x"}',
-     b'{"source": "file://in/x", "package": "p", "priority": 1e999}', b'{"source": "file://in/x", "package": "p", "priority": ' + b"9" * 5000 + b"}",
+    [b"", b"{", b"[]", b"null", b"\xff", b"{}", b'"x"', b"[" * 100_000, b'{"a":' * 50_000, b"NaN",
+     b'{"package": "\\ud800", "source": "file://in/x"}',
+     b'{"source": "file://in/x", "package": "p", "priority": 1e999}',
+     b'{"source": "file://in/x", "package": "p", "priority": ' + b"9" * 5000 + b"}",
      b"\x00", b"\xef\xbb\xbf{}", '{"source": "file://in/x"}'.encode("utf-16")],
 )  # fmt: skip
 def test_a_body_that_is_no_request_is_told_so(ask, body) -> None:

@@ -76,7 +76,6 @@ def test_a_mistake_comes_back_with_its_line(ask) -> None:
         "%YAML 9.9\n---\n",
         "a: b: c",
         "\t",
-        OWN.replace('"1.0"', "!!binary x"),
         "é" * 10,
         b"\xff\xfe",
         b"a: \xed\xa0\x80",

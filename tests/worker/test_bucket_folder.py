@@ -44,7 +44,7 @@ def test_nothing_is_read_written_listed_or_removed_through_a_link_that_leads_out
     ):
         with pytest.raises(BadKeyError, match="leads out"):
             work()
-    assert os.listdir(outside) == ["secret"]
+    assert [path.name for path in outside.iterdir()] == ["secret"]
 
 
 def test_a_write_to_a_link_replaces_the_link_and_not_what_it_names(bucket: FolderBucket, outside: Path) -> None:

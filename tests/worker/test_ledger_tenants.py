@@ -59,7 +59,7 @@ def test_a_secret_is_kept_nowhere(ledger: Ledger) -> None:
 
 
 @pytest.mark.parametrize(
-    "change", [lambda t: t[:-1], lambda t: t + "A", lambda t: t[:-1] + "å", lambda t: t.upper(), lambda t: "", lambda t: t[4:]]
+    "change", [lambda t: t[:-1], lambda t: t + "A", lambda t: t[:-1] + "å", lambda t: t.upper(), lambda _: "", lambda t: t[4:]]
 )
 def test_a_key_that_is_not_quite_right_is_none(ledger: Ledger, change) -> None:
     key = ledger.tenants.add_key("lund", "ingest", ["read"])

@@ -60,6 +60,7 @@ Reason = Annotated[str | None, Query(max_length=100, pattern=r"^[a-z0-9-]+$", de
             "upload-closed",
             "too-many-jobs",
             "media-type",
+            "no-store",
             "invalid",
         ),
     },

@@ -56,7 +56,7 @@ def shown(caller: Reader, package: PackageId) -> PackageAnswer:
     response_class=StreamingResponse,
     responses={
         200: {"description": "PREMIS 3.0 of the newest version.", "content": {"application/xml": {"schema": {"type": "string"}}}},
-        **answers("not-found"),
+        **answers("not-found", "no-store"),
     },
 )
 def premis(caller: Reader, package: PackageId) -> Response:
@@ -112,7 +112,7 @@ def files(caller: Reader, package: PackageId, cursor: Cursor = None, limit: Limi
     operation_id="getFile",
     summary="Download a file",
     response_class=StreamingResponse,
-    responses=_FILE | answers("not-found", "range", "invalid"),
+    responses=_FILE | answers("not-found", "range", "no-store", "invalid"),
 )
 def file(
     *,
@@ -142,7 +142,7 @@ router.add_api_route(
     operation_id="headFile",
     summary="Look at a file without its bytes",
     response_class=StreamingResponse,
-    responses={200: {"description": "Its headers."}, **answers("not-found", "range", "invalid")},
+    responses={200: {"description": "Its headers."}, **answers("not-found", "range", "no-store", "invalid")},
 )
 
 

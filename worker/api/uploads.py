@@ -56,7 +56,7 @@ def shown(caller: Reader, upload_id: UploadId) -> UploadAnswer:
     status_code=204,
     operation_id="deleteUpload",
     summary="Delete an upload",
-    responses=answers("not-found", "upload-closed"),
+    responses=answers("not-found", "upload-closed", "no-store"),
 )
 def deleted(caller: Submitter, upload_id: UploadId) -> None:
     """Remove everything of an upload that no job has taken."""
@@ -70,7 +70,7 @@ def deleted(caller: Submitter, upload_id: UploadId) -> None:
     "/{upload_id}/files",
     operation_id="listUploadFiles",
     summary="List an upload's files",
-    responses=answers("not-found", "bad-cursor"),
+    responses=answers("not-found", "bad-cursor", "no-store"),
 )
 def listed(
     caller: Reader,
@@ -88,7 +88,7 @@ def listed(
     "/{upload_id}/files/{path:path}",
     operation_id="getUploadFile",
     summary="See how much of a file came",
-    responses=answers("not-found", "upload-name"),
+    responses=answers("not-found", "upload-name", "no-store"),
 )
 def file_shown(caller: Reader, upload_id: UploadId, path: FilePath, request: Request) -> UploadedFile:
     """Size of a whole file, or the parts that are there: what a client needs to go on where it was interrupted."""
@@ -118,6 +118,7 @@ def file_shown(caller: Reader, upload_id: UploadId, path: FilePath, request: Req
         "upload-too-large",
         "digest-mismatch",
         "request-timeout",
+        "no-store",
     ),
 )
 async def file_put(
@@ -156,7 +157,7 @@ async def file_put(
     summary="Make a file of its parts",
     responses=answers(
         "not-found", "upload-name", "upload-name-taken", "upload-closed", "upload-busy", "upload-incomplete", "digest-mismatch",
-        "upload-too-large", "media-type", "invalid",
+        "upload-too-large", "media-type", "no-store", "invalid",
     ),
 )  # fmt: skip
 def complete(caller: Submitter, upload_id: UploadId, request: CompleteRequest) -> Sent:
@@ -188,7 +189,7 @@ def complete(caller: Submitter, upload_id: UploadId, request: CompleteRequest) -
     status_code=204,
     operation_id="deleteUploadFile",
     summary="Delete a file of an upload",
-    responses=answers("not-found", "upload-name", "upload-closed", "upload-busy"),
+    responses=answers("not-found", "upload-name", "upload-closed", "upload-busy", "no-store"),
 )
 def file_deleted(caller: Submitter, upload_id: UploadId, path: FilePath, request: Request) -> None:
     """Remove a file and its parts from an upload that no job has taken."""

@@ -7,18 +7,20 @@ import argparse
 from rich.console import Console
 from rich.table import Table
 
-from worker import toolchain
+from worker import service_settings, toolchain
 from worker.settings import Settings
 
 
 def add(parser: argparse.ArgumentParser) -> None:
-    """No options: it looks and tells."""
-    del parser
+    """It looks and tells; the list of settings is the only other thing that it knows."""
+    parser.add_argument("--settings", action="store_true", help="list the service's settings, their defaults and what they mean")
 
 
 def run(args: argparse.Namespace) -> int:
     """Print each tool; 3 when one is missing that bevara cannot work without."""
-    del args
+    if args.settings:
+        print(service_settings.table(), end="")
+        return 0
     found = toolchain.tools(Settings.from_environment())
     console = Console(soft_wrap=False)
     table = Table("tool", "version", "what it is for", box=None, header_style="bold", pad_edge=False)

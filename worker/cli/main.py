@@ -36,6 +36,8 @@ COMMANDS = {
     "policy": ("worker.cli.policy", "for officers: check a policy file, print the schema"),
     "verify": ("worker.cli.verify", "check an archive offline: OCFL, digests, event chains; needs no database"),
     "evidence": ("worker.cli.evidence", "sign what an archive holds each day, prove it later, give out proofs"),
+    "audit": ("worker.cli.audit", "read copies by their deadlines; findings, approvals, repair"),
+    "copies": ("worker.cli.copies", "show where copies are, add a second store, fill it"),
     "ledger": ("worker.cli.ledger", "rebuild an archive's ledger from its store"),
     "submit": ("worker.cli.submit", "send a folder, or name one that the service can read, to a running service"),
     "status": ("worker.cli.status", "show a job of a running service, and watch it"),

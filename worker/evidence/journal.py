@@ -140,11 +140,11 @@ class Journal:
         problems, digest = list[Problem](), hashlib.sha512()
         try:
             with shelf.open(LEAVES) as stream:
-                batch: list[tuple[str, bytes]] = []
+                batch: list[tuple[Leaf, bytes]] = []
                 for line in stream:
                     digest.update(line)
                     entry = line.removesuffix(b"\n")
-                    batch.append((Leaf.parse(entry).object, entry))
+                    batch.append((Leaf.parse(entry), entry))
                     self.tree.add(leaf_hash(entry, document.algorithm))
                     if len(batch) == _BATCH:
                         self.register.add(day, batch)

@@ -7,7 +7,7 @@ Source: RFC 9162 (Certificate Transparency 2.0) sections 2.1.1 to 2.1.4.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 ALGORITHM = "sha256"
 """What new trees use. Every document names its own; see ``worker.evidence.renew`` for the day when this one weakens."""
@@ -15,18 +15,24 @@ ALGORITHM = "sha256"
 ALGORITHMS = frozenset({"sha256", "sha512", "sha3_256", "sha3_512"})
 """Names as ``hashlib`` knows them, which documents may use."""
 
+_HASHERS: dict[str, Callable[[bytes], hashlib._Hash]] = {name: getattr(hashlib, name) for name in ALGORITHMS}
+
 Range = tuple[int, int]
 """Entries from the first, up to but without the second; 0-based."""
 
 
+def _hasher(algorithm: str) -> Callable[[bytes], hashlib._Hash]:
+    return _HASHERS[algorithm]  # hashlib.new would look it up anew for each hash, and there are millions
+
+
 def leaf_hash(data: bytes, algorithm: str = ALGORITHM) -> bytes:
     """The hash of an entry. The prefix keeps an entry from being taken for two hashes."""
-    return hashlib.new(algorithm, b"\x00" + data).digest()
+    return _hasher(algorithm)(b"\x00" + data).digest()
 
 
 def node_hash(left: bytes, right: bytes, algorithm: str = ALGORITHM) -> bytes:
     """The hash over two subtrees."""
-    return hashlib.new(algorithm, b"\x01" + left + right).digest()
+    return _hasher(algorithm)(b"\x01" + left + right).digest()
 
 
 class Frontier:

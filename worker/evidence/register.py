@@ -14,7 +14,8 @@ from worker.evidence.merkle import leaf_hash
 
 _SCHEMA = """
 PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF; PRAGMA cache_size=-32000;
-CREATE TABLE entry (number INTEGER PRIMARY KEY, day TEXT NOT NULL, object TEXT NOT NULL, line BLOB NOT NULL);
+CREATE TABLE entry (number INTEGER PRIMARY KEY, day TEXT NOT NULL, object TEXT NOT NULL, version INTEGER NOT NULL,
+    line BLOB NOT NULL);
 """
 
 
@@ -40,20 +41,18 @@ class Register:
         """Forget everything."""
         self._db.close()
 
-    def add(self, day: str, lines: Iterable[tuple[str, bytes]]) -> None:
-        """Add the entries of a day, each with its package's id."""
+    def add(self, day: str, lines: Iterable[tuple[Leaf, bytes]]) -> None:
+        """Add the entries of a day, each with its line."""
         self._db.execute("BEGIN")
-        for name, line in lines:
-            self._db.execute("INSERT INTO entry VALUES (?, ?, ?, ?)", (self.size, day, name, line))
+        for leaf, line in lines:
+            self._db.execute("INSERT INTO entry VALUES (?, ?, ?, ?, ?)", (self.size, day, leaf.object, leaf.version, line))
             self.size += 1
         self._db.execute("COMMIT")
 
     def newest(self) -> dict[str, tuple[int, int]]:
         """For each package the index of its newest entry, and the version that it tells of."""
-        return {
-            name: (index, Leaf.parse(line).version)
-            for index, name, line in self._db.execute("SELECT max(number), object, line FROM entry GROUP BY object")
-        }
+        rows = self._db.execute("SELECT max(number), object, version FROM entry GROUP BY object")  # version: that of the maximum
+        return {name: (index, version) for index, name, version in rows}
 
     def packages(self) -> Iterator[list[Entry]]:
         """Each package's entries, the oldest first; packages in the order of their ids."""

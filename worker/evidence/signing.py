@@ -82,7 +82,7 @@ class Run:
                 tree.add(leaf_hash(line))
                 digest.update(line + b"\n")
                 lines.write(line + b"\n")
-                self.journal.register.add(day, [(leaf.object, line)])
+                self.journal.register.add(day, [(leaf, line)])
             signer, history = self.keys.signer(), self.keys.history.text()
             document = Day(
                 tenant=self.journal.tenant,

@@ -52,7 +52,9 @@ class AuditClock:
             return None
         c = copies.c
         doubted = sa.or_(c.due <= seen, c.last_checked > later(now, _TOLERATED_S))
-        moved = db.execute(sa.update(copies).where(c.state == "held", doubted).values(turn=AT_ONCE, why="the clock went back")).rowcount
+        moved = db.execute(
+            sa.update(copies).where(c.state == "held", doubted).values(turn=AT_ONCE, why="the clock went back")
+        ).rowcount
         db.execute(sa.update(clocks).where(clocks.c.name == _NAME).values(seen=now))
         return (
             f"the clock of this machine went back by {back_s / 86_400:.1f} days, from {seen} to {now}:"

@@ -23,8 +23,9 @@ from worker.fixity.external import read_external
 from worker.fixity.knowledge import Knowledge
 from worker.fixity.known import Cursor, Known, Reading
 from worker.fixity.object_audit import ObjectAudit, Surroundings
-from worker.fixity.place import STORE, Place
+from worker.fixity.place import STORE, Place, UnreadableError
 from worker.fixity.reading import THREADS
+from worker.fixity.root import read_root
 from worker.fixity.rules import Rules
 from worker.fixity.verdicts import BAD, Fault, Verdict
 from worker.ledger import engine as database
@@ -137,6 +138,8 @@ class Auditor:
         began = self.clock.now()
         if copy.kind == "external":
             reading = read_external(self._tx, copy, place, around, began)
+        elif copy.kind == "root":
+            reading = _unreadable_told(lambda: read_root(place, began), began)
         else:
             reading = ObjectAudit(place, folder_of(copy.object_id), known, around, began, cursor).run()
         if watch.lost:
@@ -205,7 +208,16 @@ class Auditor:
         c = copies.c
         unread = sa.or_(c.last_checked.is_(None), c.last_checked < began[:10])
         near = c.id.between(copy.id - _NEIGHBOURS, copy.id + _NEIGHBOURS)
-        self.copies.forward("a neighbour was found bad", c.tenant == copy.tenant, c.place == copy.place, near, unread, c.id != copy.id)
+        self.copies.forward(
+            "a neighbour was found bad", c.tenant == copy.tenant, c.place == copy.place, near, unread, c.id != copy.id
+        )
+
+
+def _unreadable_told(read: Callable[[], Reading], began: str) -> Reading:
+    try:
+        return read()
+    except UnreadableError as away:
+        return Reading(began, why_not=away.what)
 
 
 class _Watch:

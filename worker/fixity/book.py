@@ -149,7 +149,9 @@ class Book:
         """
         f = findings.c
         done = 0
-        for row in self._tx.read(lambda db: db.execute(sa.select(findings).where(f.owed.is_not(None)).order_by(f.id).limit(limit)).all()):
+        for row in self._tx.read(
+            lambda db: db.execute(sa.select(findings).where(f.owed.is_not(None)).order_by(f.id).limit(limit)).all()
+        ):
             done += self._tx.write(lambda db, row=row: _told(db, row))  # type: ignore[misc]  # mypy cannot infer a lambda with a default
         return done
 
@@ -167,7 +169,9 @@ def _told(db: sa.Connection, row: sa.Row[Any]) -> int:
             values = {"seq": event.seq, "prev_hash": event.prev_hash, "hash": event.hash, "body": event.body}
             db.execute(sa.insert(events).values(package_id=home.id, object_path=draft["object_path"], job_id=AUDIT_JOB, **values))
         db.execute(sa.update(packages).where(packages.c.id == home.id).values(last_seq=seq, last_hash=prev))
-    return int(db.execute(sa.update(findings).where(findings.c.id == row.id, findings.c.owed == row.owed).values(owed=None)).rowcount)
+    return int(
+        db.execute(sa.update(findings).where(findings.c.id == row.id, findings.c.owed == row.owed).values(owed=None)).rowcount
+    )
 
 
 def _check_event(copy: Copy, fault: Fault, now: str) -> EventDraft:

@@ -15,7 +15,7 @@ from typing import BinaryIO
 from worker.fixity.place import STORE, Listed, NotThereError, UnreadableError
 from worker.store.bucket import Bucket, StoreUnreachableError
 from worker.store.contract import NotInStoreError
-from worker.store.layout import OBJECT_NAMASTE, ROOT_NAMASTE
+from worker.store.layout import OBJECT_NAMASTE, ROOT_FILES
 
 _CHECK = "Check the server and the credentials; the audit tries again by itself."
 
@@ -83,7 +83,7 @@ class BucketPlace:
             close()
 
     def _answers(self) -> None:
-        if self._is_store and self._bucket.stat(f"{STORE}/{ROOT_NAMASTE[0]}") is None:
+        if self._is_store and not any(self._bucket.stat(f"{STORE}/{name}") for name in ROOT_FILES):
             raise UnreadableError("has no storage root: it is another bucket, or was emptied", self.name, _CHECK)
 
     @contextmanager

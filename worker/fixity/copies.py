@@ -78,14 +78,14 @@ class Copies:
     def __init__(self, transactions: Transactions) -> None:
         self._tx = transactions
 
-    def note(self, tenant: str, place: str, found: Iterable[tuple[str, str]], now: str, rules: Rules) -> int:
+    def note(self, tenant: str, place: str, found: Iterable[tuple[str, str]], now: str, rules: Rules, kind: str = "object") -> int:
         """Register copies that are not yet: (object id, state). Returns how many were new."""
         new, source = 0, iter(found)
         insert = database.insert_or_ignore(self._tx.engine, copies)
         mine = (copies.c.tenant == tenant, copies.c.place == place)
         count = sa.select(sa.func.count()).select_from(copies).where(*mine)
         while page := list(islice(source, _PAGE)):
-            rows = [_new(tenant, place, name, state, now, rules) for name, state in page]
+            rows = [_new(tenant, place, name, state, now, rules) | {"kind": kind} for name, state in page]
 
             def work(db: sa.Connection, rows: list[dict[str, Any]] = rows) -> int:
                 names = [row["object_id"] for row in rows]

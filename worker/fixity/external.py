@@ -28,10 +28,17 @@ def register(
     name = f"external:{place}:{key}"
 
     def work(db: sa.Connection) -> bool:
-        if db.execute(sa.select(copies.c.id).where(copies.c.tenant == tenant, copies.c.place == place, copies.c.object_id == name)).first():
+        if db.execute(
+            sa.select(copies.c.id).where(copies.c.tenant == tenant, copies.c.place == place, copies.c.object_id == name)
+        ).first():
             return False
         row = {"tenant": tenant, "place": place, "object_id": name, "kind": "external", "state": "held", "version": 0, "tries": 0}
-        row |= {"size_bytes": 0, "files": 1, "due": due_after(now, rules), "turn": first_turn(now, rules, f"{tenant}\n{place}\n{name}")}
+        row |= {
+            "size_bytes": 0,
+            "files": 1,
+            "due": due_after(now, rules),
+            "turn": first_turn(now, rules, f"{tenant}\n{place}\n{name}"),
+        }
         number = db.execute(sa.insert(copies).values(**row).returning(copies.c.id)).scalar_one()
         db.execute(sa.insert(externals).values(copy_id=number, tenant=tenant, key=key, sha256=sha256, sha512=sha512))
         return True

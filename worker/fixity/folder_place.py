@@ -18,7 +18,7 @@ from pathlib import Path
 from worker.digests import CHUNK_BYTES
 from worker.fixity.place import STORE, Listed, NotThereError, UnreadableError
 from worker.store import durable
-from worker.store.layout import OBJECT_NAMASTE, ROOT_NAMASTE
+from worker.store.layout import OBJECT_NAMASTE, ROOT_FILES
 
 _FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _DIRECT_FROM_BYTES = 256 * 1024  # below it one read by the cache's way is faster, after the clean pages were dropped
@@ -117,8 +117,8 @@ class FolderPlace:
 
     def _answers(self) -> None:
         """An unmounted disk leaves an empty folder: that nothing is there may only be said by a root that is."""
-        sign = self.root / STORE / ROOT_NAMASTE[0] if self._is_store else self.root
-        if not sign.exists():
+        signs = [self.root / STORE / name for name in ROOT_FILES] if self._is_store else [self.root]
+        if not any(sign.exists() for sign in signs):
             raise UnreadableError("has no storage root: it is not mounted, or was moved", self.name, _CHECK)
 
     @contextlib.contextmanager

@@ -55,7 +55,8 @@ class Knowledge:
             db.execute(mine.where(inventories.c.sha512 == reading.inventory).values(agreed=now))
         for sha512, parts in reading.learnt_parts.items():
             rows = [
-                {"object_id": object_id, "sha512": sha512, "number": number, "sha256": digest} for number, digest in enumerate(parts)
+                {"object_id": object_id, "sha512": sha512, "number": number, "sha256": digest}
+                for number, digest in enumerate(parts)
             ]
             db.execute(database.insert_or_ignore(self._tx.engine, ranges), rows)
 

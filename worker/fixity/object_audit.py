@@ -171,7 +171,7 @@ class ObjectAudit:
             place.close()
 
     def _asked_again(self, fault: Fault, place: Place, reader: Reader, manifest: Manifest | None) -> Fault:
-        if not fault.path or fault.expected is None and fault.verdict is not Verdict.UNEXPECTED:
+        if not fault.path or (fault.expected is None and fault.verdict is not Verdict.UNEXPECTED):
             return fault
         held = manifest.of_path(fault.path) if manifest else None
         wanted = Wanted(fault.path, fault.expected, held[1] if held else None, 0)

@@ -21,9 +21,10 @@ from worker.fixity.breaker import Breaker
 from worker.fixity.copies import AT_ONCE, Copy
 from worker.fixity.known import Known
 from worker.fixity.manifest import Manifest
-from worker.fixity.place import QUARANTINE, Place, UnreadableError
-from worker.fixity.reading import Reader, Wanted
 from worker.fixity.object_audit import judged
+from worker.fixity.place import QUARANTINE, STORE, Place, UnreadableError
+from worker.fixity.reading import Reader, Wanted
+from worker.fixity.root import right_root_file
 from worker.fixity.sources import NoQuorumError, Right, Sources
 from worker.fixity.verdicts import BAD
 from worker.ledger.schema import contents
@@ -113,7 +114,9 @@ class Repairer:
         for entry in entries:
             missing = rules.repair.approvals - len(self._auditor.book.approvals(entry.id))
             if entry.about != "bytes":
-                why = "the ledger or the PREMIS document differs, the bytes are right: run `bevara ledger rebuild`, and find out why"
+                why = (
+                    "the ledger or the PREMIS document differs, the bytes are right: run `bevara ledger rebuild`, and find out why"
+                )
                 done.append(self._refused(entry, Outcome.NOT_BYTES, why))
             elif missing > 0 and not dry:
                 done.append(self._refused(entry, Outcome.WAITS, f"{missing} more must agree: `bevara audit approve`"))
@@ -142,6 +145,9 @@ class Repairer:
         sources = Sources(folder_of(copy.object_id), known, [*others, mine], self._scratch)
         version = copy.version or max(known.inventories, default=0)
         done = list[Repaired]()
+        if copy.kind == "root":
+            with Manifest() as empty:
+                return [self._one(copy, known, entry, _Work(mine, sources, empty, 0), dry=dry) for entry in entries]
         try:
             with sources.manifest(version) as manifest:
                 for entry in entries:
@@ -151,12 +157,12 @@ class Repairer:
         return done
 
     def _one(self, copy: Copy, known: Known, entry: Entry, work: _Work, *, dry: bool) -> Repaired:
-        path = f"{folder_of(copy.object_id)}/{entry.path}"
+        path = f"{STORE if copy.kind == 'root' else folder_of(copy.object_id)}/{entry.path}"
         aside = f"{QUARANTINE}/{self._auditor.clock.now()[:10]}/{entry.id}/{copy.object_id.replace('/', '_')}/{entry.path}"
         try:
             if not entry.path:
                 return self._refused(entry, Outcome.NO_QUORUM, "the object as a whole: repair what is named beside it first")
-            right = work.sources.right(entry.path, work.version, work.manifest)
+            right = right_root_file(entry.path) if copy.kind == "root" else work.sources.right(entry.path, work.version, work.manifest)
             if right is not None:
                 self._ledger_agrees(known, right)
                 with work.sources.file(right, _twins(entry.path, work.version)) as good:
@@ -170,7 +176,9 @@ class Repairer:
             return self._refused(entry, Outcome.UNREADABLE, away.what)
         if dry:
             return Repaired(entry.id, entry.place, entry.object_id, entry.path, Outcome.WOULD, "a copy has the right bytes")
-        what = "set aside: nothing belongs there" if right is None else "written anew from a copy whose digests match, and read back"
+        what = (
+            "set aside: nothing belongs there" if right is None else "written anew from a copy whose digests match, and read back"
+        )
         remedy = f"{what}; what was there is in {aside.rpartition('/' + entry.path)[0]}"
         self._auditor.book.repaired(entry.id, copy, remedy, self._auditor.clock.now())
         return Repaired(entry.id, entry.place, entry.object_id, entry.path, Outcome.REPAIRED, remedy)
@@ -199,7 +207,13 @@ class Repairer:
             again.close()
 
     def _set_aside(self, place: Place, path: str, aside: str, entry: Entry) -> None:
-        note = {"finding": entry.id, "object": entry.object_id, "path": entry.path, "verdict": entry.verdict, "detail": entry.detail}
+        note = {
+            "finding": entry.id,
+            "object": entry.object_id,
+            "path": entry.path,
+            "verdict": entry.verdict,
+            "detail": entry.detail,
+        }
         note |= {"expected": entry.expected, "found": entry.found, "since": entry.first_seen}
         home = "/".join(aside.split("/")[:3])
         place.put_bytes(f"{home}/finding.json", json.dumps(note, ensure_ascii=False, indent=1).encode() + b"\n")

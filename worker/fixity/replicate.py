@@ -6,7 +6,7 @@ keeps the target acceptable to OCFL validators for as long as it can: content fi
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from worker.fixity.known import Known, Reading
 from worker.fixity.manifest import Manifest
 from worker.fixity.object_audit import ObjectAudit, Surroundings
 from worker.fixity.place import STORE, NotThereError, Place, UnreadableError
+from worker.fixity.root import ROOT
 from worker.fixity.rules import Rules
 from worker.fixity.sources import NoQuorumError, Sources
 from worker.fixity.verdicts import Verdict
@@ -95,7 +96,14 @@ class Replicator:
         sources = Sources(folder_of(copy.object_id), known, places, self._scratch)
         with sources.manifest(version) as manifest:
             self._write(target, sources, manifest, known, version)
-        return self._read_back(copy, known, target)
+            reading, began = self._read(copy, known, target)
+            if wrong := self._wrong(reading):  # left by a copy that was broken off
+                self._write(target, sources, manifest, known, version, wrong)
+                reading, began = self._read(copy, known, target)
+        return self._ended(copy, reading, began)
+
+    def _wrong(self, reading: Reading) -> set[str]:
+        return {fault.path for fault in reading.faults if fault.verdict in (Verdict.MISMATCH, Verdict.MISSING) and fault.path}
 
     def _known(self, copy: Copy, primary: str) -> Known:
         """What is known of the object; when its newest inventory is not, the primary copy is read in full first."""
@@ -108,15 +116,18 @@ class Replicator:
         return self._auditor.knowledge.of(copy.object_id)
 
     def _sources(self, copy: Copy, primary: str) -> list[Place]:
-        mine = [(name, place) for (tenant, name), place in self._auditor.places.items() if tenant == copy.tenant and name != copy.place]
+        mine = [
+            (name, place) for (tenant, name), place in self._auditor.places.items() if tenant == copy.tenant and name != copy.place
+        ]
         return [place for name, place in sorted(mine, key=lambda one: one[0] != primary)]
 
-    def _write(self, target: Place, sources: Sources, manifest: Manifest, known: Known, version: int) -> None:
+    def _write(
+        self, target: Place, sources: Sources, manifest: Manifest, known: Known, version: int, again: Collection[str] = ()
+    ) -> None:
         folder = folder_of(known.object_id)
         there = {one.path: one.size_bytes for one in target.listing(folder) if one.kind == "file"}
         for path in _in_order(manifest, version):
-            changes = path in (INVENTORY, SIDECAR)
-            if path in there and not changes:
+            if path in there and path not in (INVENTORY, SIDECAR, *again):
                 continue  # what it is worth shows when the copy is read back
             right = sources.right(path, version, manifest)
             if right is None:
@@ -125,13 +136,21 @@ class Replicator:
             with sources.file(right, also) as good:
                 target.put_file(f"{folder}/{path}", good)
 
-    def _read_back(self, copy: Copy, known: Known, target: Place) -> Replicated:
+    def _read(self, copy: Copy, known: Known, target: Place) -> tuple[Reading, str]:
         began = self._auditor.clock.now()
         around = Surroundings(database=lambda work: self._tx.read(work))
-        reading = ObjectAudit(target.fresh(), folder_of(copy.object_id), known, around, began).run()
+        place = target.fresh()
+        try:
+            return ObjectAudit(place, folder_of(copy.object_id), known, around, began).run(), began
+        finally:
+            place.close()
+
+    def _ended(self, copy: Copy, reading: Reading, began: str) -> Replicated:
         if reading.verdict is not Verdict.OK:
             fault = next(iter(reading.faults), None)
-            return self._failed(copy, reading.why_not or f"it did not read back whole: {fault.detail if fault else reading.verdict}")
+            return self._failed(
+                copy, reading.why_not or f"it did not read back whole: {fault.detail if fault else reading.verdict}"
+            )
         rules = self._auditor.rules(copy.tenant, copy.place)
         held = {"state": "held", "version": reading.head, "files": reading.files, "size_bytes": reading.size_bytes}
 
@@ -155,6 +174,7 @@ def register(auditor: Auditor, tenant: str, primary: str, found: Iterator[str], 
     for owner, place in auditor.places:
         if owner == tenant:
             state = "held" if place == primary else "wanted"
+            new += auditor.copies.note(tenant, place, [(ROOT, "held")], now, rules, "root")
             new += auditor.copies.note(tenant, place, ((name, state) for name in names), now, rules)
     return new
 
@@ -187,5 +207,3 @@ def _listed(target: Place) -> Iterator[Any]:
         yield from target.listing(STORE)
     except UnreadableError:
         return
-
-

@@ -53,11 +53,25 @@ def begin(db: sa.Connection, job_id: str) -> None:
     db.execute(sa.insert(job_counts).values(job_id=job_id, total=0, cancelled=0, **dict.fromkeys(STATUSES, 0)))
 
 
-def add(db: sa.Connection, job_id: str, *, total: int = 0, cancelled: int = 0) -> None:
-    """Tasks were made, or cancelled."""
-    counted = job_counts.c
-    more = {"total": counted.total + total, "cancelled": counted.cancelled + cancelled}
-    db.execute(sa.update(job_counts).where(counted.job_id == job_id).values(more))
+def add(db: sa.Connection, job_id: str, total: int) -> None:
+    """Tasks were made."""
+    db.execute(sa.update(job_counts).where(job_counts.c.job_id == job_id).values(total=job_counts.c.total + total))
+
+
+def unqueue(db: sa.Connection, job_id: str) -> None:
+    """What is in the queue of a job leaves room for other jobs; the messages find nothing to do."""
+    back = {"state": TaskState.PENDING, "lease_until": None}
+    db.execute(sa.update(tasks).where(tasks.c.job_id == job_id, QUEUED).values(back))
+
+
+def give_up(db: sa.Connection, job_id: str) -> None:
+    """The job is over for its tasks that are not done: they count as cancelled.
+
+    Their rows stay as they are, which would else take a minute for a million. A task is looked at only while its job is open.
+    """
+    unqueue(db, job_id)
+    done = ended() - job_counts.c.cancelled
+    db.execute(sa.update(job_counts).where(job_counts.c.job_id == job_id).values(cancelled=job_counts.c.total - done))
 
 
 def recount(db: sa.Connection, job_id: str) -> None:
@@ -82,11 +96,12 @@ def of_job(db: sa.Connection, job_id: str) -> Counts | None:
     if row is None:
         return None
     by_status = {name: int(getattr(row, name)) for name in STATUSES}
-    done, cancelled, queued, leased = sum(by_status.values()), int(row.cancelled), int(row.queued), int(row.leased)
-    pending = int(row.total) - done - cancelled - queued - leased
-    if row.cancel_asked or row.state in OVER:  # nobody will take these any more, whether or not each row says so yet
-        cancelled, pending, queued = cancelled + pending + queued, 0, 0
-    return Counts(int(row.total), pending, queued, leased, done, cancelled, by_status)
+    total, done, queued, leased = int(row.total), sum(by_status.values()), int(row.queued), int(row.leased)
+    if row.state in OVER:
+        return Counts(total, 0, 0, 0, done, total - done, by_status)
+    if row.cancel_asked:  # nobody will begin these any more, whether or not the job's last step has said so
+        return Counts(total, 0, 0, leased, done, total - done - leased, by_status)
+    return Counts(total, total - done - queued - leased - int(row.cancelled), queued, leased, done, int(row.cancelled), by_status)
 
 
 def _in(state: TaskState) -> sa.ColumnElement[int]:

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from worker.ledger import counts
 from worker.ledger.cursor import CursorError, behind, read_cursor, write_cursor
-from worker.ledger.facts import UNFINISHED
+from worker.ledger.facts import UNFINISHED, TaskState
 from worker.ledger.schema import contents, entries, events, jobs, packages, tasks
 from worker.ledger.service_facts import Counts, EntryView, EventView, FileView, JobView, PackageView, Page
 from worker.ledger.transactions import Transactions
@@ -25,7 +25,9 @@ T = TypeVar("T")
 
 _ENDED = sa.text("tasks.status IS NOT NULL")  # as the partial index says it
 _JOB = (jobs, packages.c.package, packages.c.object_id)
-_FILE = [getattr(tasks.c, name) for name in ("id", "path", "state", "size_bytes", "status", "reason", "attempts", "record")]
+_GIVEN_UP = tasks.c.state.in_((TaskState.PENDING, TaskState.QUEUED)) & sa.or_(jobs.c.cancel_asked, jobs.c.state.in_(counts.OVER))
+_STATE = sa.case((_GIVEN_UP, TaskState.CANCELLED.value), else_=tasks.c.state).label("state")
+_FILE = [tasks.c.id, tasks.c.path, _STATE, *(tasks.c[name] for name in ("size_bytes", "status", "reason", "attempts", "record"))]
 
 
 class Door:
@@ -73,8 +75,7 @@ class Door:
             CursorError: *cursor* is not a cursor that this list gave.
         """
         t = tasks.c
-        mine = sa.exists().where(jobs.c.id == t.job_id, jobs.c.tenant == self._tenant)
-        stmt = sa.select(*_FILE).where(t.job_id == job_id, mine)
+        stmt = sa.select(*_FILE).join(jobs, jobs.c.id == t.job_id).where(t.job_id == job_id, jobs.c.tenant == self._tenant)
         if reason is not None:
             stmt = stmt.where(t.reason == reason)
         if status is None:

@@ -122,15 +122,17 @@ class Leases:
     def _reap_some(self, db: sa.Connection) -> int:
         t = tasks.c
         over = sa.select(tasks, jobs.c.state.label("job_state")).join(jobs, jobs.c.id == t.job_id)
-        over = over.where(QUEUED_OR_LEASED, t.lease_until < self._tx.clock.now()).order_by(t.id).limit(_REAPED)
+        over = over.where(QUEUED_OR_LEASED, t.lease_until < self._tx.clock.now()).limit(_REAPED)
         rows = list(db.execute(over.with_for_update(skip_locked=True, key_share=True, of=tasks)))
         lost = [row for row in rows if row.state == TaskState.LEASED and row.job_state == JobState.OPEN]
         hopeless = [row for row in lost if row.losses + 1 >= MAX_LOSSES]
         again = [row.id for row in lost if row.losses + 1 < MAX_LOSSES]
         aside = {row.id for row in lost}
         unclaimed = [row.id for row in rows if row.id not in aside]  # or its job was ended: such a task waits for nothing
-        db.execute(sa.update(tasks).where(t.id.in_(unclaimed)).values(_BACK))
-        db.execute(sa.update(tasks).where(t.id.in_(again)).values(**_BACK, losses=t.losses + 1))
+        if unclaimed:
+            db.execute(sa.update(tasks).where(t.id.in_(unclaimed)).values(_BACK))
+        if again:
+            db.execute(sa.update(tasks).where(t.id.in_(again)).values(**_BACK, losses=t.losses + 1))
         self._results.finish_many(db, [_given_up(row, job) for row in hopeless if (job := load_job(db, row.job_id))])
         return len(rows)
 

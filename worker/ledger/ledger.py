@@ -154,7 +154,7 @@ class Ledger:
 
         def work(db: sa.Connection) -> int:
             new = int(db.execute(stmt.execution_options(preserve_rowcount=True), rows).rowcount)
-            counts.add(db, job.id, total=new)
+            counts.add(db, job.id, new)
             return new
 
         return self.transactions.write(work)
@@ -166,7 +166,7 @@ class Ledger:
         todo = sa.select(*columns).where(t.job_id == job.id, counts.PENDING, t.not_before.is_(None))
 
         def work(db: sa.Connection) -> list[Any]:
-            rows: list[Any] = list(db.execute(todo.order_by(t.id).limit(limit).with_for_update(skip_locked=True)))
+            rows: list[Any] = list(db.execute(todo.order_by(t.not_before, t.id).limit(limit).with_for_update(skip_locked=True)))
             if rows:
                 mine = sa.update(tasks).where(t.id.in_([row.id for row in rows]))
                 db.execute(mine.values(state=TaskState.LEASED, worker=worker, lease_until=_later(lease_s), attempts=t.attempts + 1))

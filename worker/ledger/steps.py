@@ -13,9 +13,9 @@ from typing import Any
 import sqlalchemy as sa
 
 from worker.ledger import counts
-from worker.ledger.counts import LEASED, OVER, PENDING, QUEUED, ended
+from worker.ledger.counts import LEASED, OVER, ended
 from worker.ledger.events import now
-from worker.ledger.facts import UNFINISHED, Found, JobState, TaskState
+from worker.ledger.facts import UNFINISHED, Found, JobState
 from worker.ledger.jobs import job_of
 from worker.ledger.outbox import Outbox
 from worker.ledger.schema import job_counts, jobs, packages, tasks
@@ -25,7 +25,6 @@ from worker.ledger.submissions import CANCELLABLE
 from worker.ledger.transactions import Transactions
 from worker.record import Status
 
-_AT_ONCE = 5000  # rows cancelled in one transaction
 _UNFINISHED = sa.text("jobs.state IN ('accepted', 'scanning', 'open', 'committing', 'delivering')")  # as the partial index says it
 _STARTED = (JobState.SCANNING, JobState.OPEN, JobState.COMMITTING, JobState.DELIVERING)
 
@@ -71,12 +70,11 @@ class Steps:
                 moved["started"] = self._tx.clock.now()
             mine = sa.update(jobs).where(jobs.c.id == job_id)
             db.execute(mine.values(**moved, lease_until=self._tx.clock.after(lease_s)))
+            if step is Step.CANCEL:
+                counts.give_up(db, job_id)
             return _step(db, job_id, step)
 
-        found = self._tx.write(work)
-        if found is not None and found.step is Step.CANCEL:
-            self._cancel_waiting(job_id)
-        return found
+        return self._tx.write(work)
 
     def job_moved(
         self, job_id: str, worker: str, state: JobState | str, *, error_code: str | None = None, error: str | None = None
@@ -99,14 +97,11 @@ class Steps:
             if not db.execute(mine.values(moved)).rowcount:
                 return False
             if to in OVER:
+                counts.give_up(db, job_id)
                 self._tell(db, job_id)
             return True
 
-        if not self._tx.write(work):
-            return False
-        if to in (JobState.CANCELLED, JobState.FAILED):
-            self._cancel_waiting(job_id)
-        return True
+        return self._tx.write(work)
 
     def postpone_job(self, job_id: str, worker: str, seconds: float, why: str) -> bool:
         """The step could not be done now (a store is away): to be tried again after *seconds*. False: the lease was lost.
@@ -163,21 +158,6 @@ class Steps:
             JobState.SCANNING: (Step.SCAN, JobState.SCANNING),
             JobState.DELIVERING: (Step.DELIVER, JobState.DELIVERING),
         }[JobState(row.state)]
-
-    def _cancel_waiting(self, job_id: str) -> None:
-        """Say of a job's waiting tasks that nobody will take them: a few thousand at a time, repeated as often as it is called."""
-        for waiting in (PENDING, QUEUED):
-            some = sa.select(tasks.c.id).where(tasks.c.job_id == job_id, waiting).order_by(tasks.c.id).limit(_AT_ONCE)
-            mine = sa.update(tasks).where(tasks.c.id.in_(some), waiting)
-            gone = mine.values(state=TaskState.CANCELLED, worker=None, lease_until=None)
-
-            def work(db: sa.Connection, gone: sa.Update = gone) -> int:
-                number = int(db.execute(gone).rowcount)
-                counts.add(db, job_id, cancelled=number)
-                return number
-
-            while self._tx.write(work, durable=False):
-                pass
 
     def _tell(self, db: sa.Connection, job_id: str) -> None:
         """The callback of a job's end: ids and numbers only (P7)."""

@@ -59,7 +59,14 @@ class Submissions:
         and the job ends as cancelled.
         """
         mine = sa.update(jobs).where(jobs.c.id == job_id, jobs.c.tenant == tenant, jobs.c.state.in_(CANCELLABLE))
-        return self._tx.write(lambda db: bool(db.execute(mine.values(cancel_asked=True)).rowcount), tenant=tenant)
+
+        def work(db: sa.Connection) -> bool:
+            asked = bool(db.execute(mine.values(cancel_asked=True)).rowcount)
+            if asked:
+                counts.unqueue(db, job_id)
+            return asked
+
+        return self._tx.write(work, tenant=tenant)
 
     def _known(self, db: sa.Connection, request: Submission) -> Submitted | None:
         if request.idempotency_key is None:

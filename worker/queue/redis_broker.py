@@ -5,12 +5,13 @@ As there, dramatiq's own retries and time limit are left out (``broker``). What 
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from typing import Any
 
 import redis
-from dramatiq import Message
-from dramatiq.brokers.redis import RedisBroker
+from dramatiq import Message, MessageProxy
+from dramatiq.brokers.redis import RedisBroker, _RedisConsumer
 from redis.backoff import ExponentialWithJitterBackoff
 from redis.retry import Retry
 
@@ -62,8 +63,39 @@ class Epoch:
         return str(self._server.info("server")["run_id"]).encode()
 
 
+class _Consumer(_RedisConsumer):
+    """dramatiq's consumer, which fetches as soon as there is room for a message instead of when it next looks.
+
+    So nothing need lie in this process ahead of its threads, where no other worker could take it and no newcomer overtake it.
+    """
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)  # type: ignore[no-untyped-call]  # as above
+        self._room = threading.Event()
+
+    def ack(self, message: MessageProxy) -> None:
+        try:
+            super().ack(message)  # type: ignore[no-untyped-call]
+        finally:
+            self._room.set()
+
+    def __next__(self) -> Any:
+        if not self.message_cache and self.outstanding_message_count >= self.prefetch:
+            self._room.wait(self.timeout / 1000)
+            self._room.clear()
+            if self.outstanding_message_count >= self.prefetch:
+                return None
+            self.misses = 0
+        return super().__next__()  # type: ignore[no-untyped-call]
+
+
 class ServiceBroker(RedisBroker):
     """dramatiq's broker on Redis, without delayed messages (waiting is the ledger's), and with a short cut for newcomers."""
+
+    @property
+    def consumer_class(self) -> type[_Consumer]:
+        """What reads a queue."""
+        return _Consumer
 
     def declare_queue(self, queue_name: str) -> None:
         """Declare a queue; no delay queue beside it, which would be polled in vain."""

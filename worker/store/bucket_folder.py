@@ -17,6 +17,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import BinaryIO, cast
 
@@ -27,6 +28,7 @@ from worker.store.contract import NotInStoreError
 
 _UNFINISHED = ".bevara-unfinished"  # beside the keys and on their file system; never listed, and no key may begin with it
 _KNOWN_FOLDERS = 4096  # remembered as durable; bounds memory
+_DELETE_BATCH = 1000  # then their folders are made durable
 _TRIES = 5  # a folder may be removed as empty by another process between its making and its first file
 _GONE = frozenset(
     {errno.ESTALE, errno.EIO, errno.ENXIO, errno.ENOTCONN, errno.EHOSTDOWN, errno.ETIMEDOUT, errno.EACCES, errno.EPERM}
@@ -119,27 +121,33 @@ class FolderBucket:
             self._write(target_key, pieces(cast("BinaryIO", source), os.fstat(fd).st_size), link=fd)
 
     def delete(self, keys: Iterable[str]) -> None:
-        for key in keys:
-            path = self._path(key)
-            with self._told(key, missing=False):
-                self._parent_inside(path)
-                try:
-                    path.unlink()
-                except (FileNotFoundError, NotADirectoryError):
-                    continue
-                durable.sync_folder(path.parent)
-                self._drop_empty(path.parent)
+        source = iter(keys)
+        while batch := tuple(islice(source, _DELETE_BATCH)):
+            with self._told("", missing=False):
+                touched = {folder for key in batch if (folder := self._unlink(self._path(key)))}
+                for folder in sorted(touched, reverse=True):
+                    self._drop_empty(folder)
+
+    def _unlink(self, path: Path) -> Path | None:
+        self._parent_inside(path)
+        try:
+            path.unlink()
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        return path.parent
 
     def _drop_empty(self, folder: Path) -> None:
-        """A place has keys, not folders: one that holds none is gone."""
+        """A place has keys, not folders: one that holds none is gone. The first that stays is made durable."""
         while folder != self.folder:
             try:
                 folder.rmdir()
             except OSError:
-                return
+                break
             with self._lock:
                 self._folders.pop(folder, None)
             folder = folder.parent
+        with contextlib.suppress(FileNotFoundError):
+            durable.sync_folder(folder)
 
     def sweep(self, older_than_s: float) -> int:
         done, limit_ns = 0, time.time_ns() - int(older_than_s * 1e9)

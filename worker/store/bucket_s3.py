@@ -204,7 +204,7 @@ class S3Bucket:
             with self._told(""):
                 for error in self._client.remove_objects(self._bucket, (DeleteObject(name) for name in batch)):
                     if error.code not in _MISSING:
-                        raise self._answered(error.code)
+                        raise self._answered(error.code, 200)
 
     def sweep(self, older_than_s: float) -> int:  # noqa: ARG002
         return 0
@@ -224,7 +224,7 @@ class S3Bucket:
         try:
             yield
         except S3Error as no:
-            raise self._missing(key) if no.code in _MISSING else self._answered(no.code) from None
+            raise self._missing(key) if no.code in _MISSING else self._answered(no.code, no.response.status) from None
         except HTTPError as no:
             why = type(getattr(no, "reason", None) or no).__name__
             raise self._unreachable(f"did not answer ({why})", "See whether the S3 server runs and can be reached.") from None
@@ -233,15 +233,15 @@ class S3Bucket:
         except (MinioException, ParseError) as no:
             raise self._unreachable(f"failed ({type(no).__name__})", "See the S3 server's own log.") from None
 
-    def _answered(self, code: str | None) -> StoreError | StoreUnreachableError:
+    def _answered(self, code: str | None, status: int) -> StoreError | StoreUnreachableError:
         if code in _BAD_KEY:
             return BadKeyError(f"the S3 server refused it ({code})", "a key", "Use a shorter, plain name.")
         if code == "NoSuchBucket":
             remedy = "Make the bucket, or correct the place's URL."
-        elif code in _RIGHTS:
-            remedy = "Check the endpoint's keys in the settings, and what they may do in this bucket."
         elif code == "RequestTimeTooSkewed":
             remedy = "Set this machine's clock, or the server's."
+        elif code in _RIGHTS or status in (401, 403):
+            remedy = "Check the endpoint's keys in the settings, and what they may do in this bucket."
         elif code in _FULL:
             remedy = "Make room in the store."
         else:

@@ -1,0 +1,119 @@
+"""``bevara copies``: where the copies of an archive or of the service's packages are, and bringing them there."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from worker.archive_copies import ArchiveCopies, Beside, Configured, CopiesError, opened
+from worker.fixity.auditor import Auditor
+from worker.fixity.external import register as register_external
+from worker.fixity.replicate import Replicator, register
+from worker.service_copies import ServiceCopies
+from worker.service_settings import ServiceSettings
+
+WHERE = "an archive's folder; left out: the service, as the settings say"
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    """Sub-commands of ``copies``."""
+    commands = parser.add_subparsers(dest="what", required=True, metavar="status|add|replicate|external")
+    status = commands.add_parser("status", help="show every place: copies held and wanted, overdue, oldest reading")
+    status.add_argument("archive", nargs="?", help=WHERE)
+    adding = commands.add_parser("add", help="name a second or third place beside an archive; it fills with `replicate`")
+    adding.add_argument("archive")
+    adding.add_argument("name", metavar="NAME")
+    adding.add_argument("url", metavar="FOLDER|URL", help="a folder, file:///folder or s3://bucket/prefix")
+    adding.add_argument("--endpoint", metavar="NAME", help="of the S3 server: BEVARA_S3_<NAME>_ENDPOINT and so on")
+    adding.add_argument(
+        "--read-only", action="store_true", help="others keep objects there: audit what is registered, write nothing"
+    )
+    replicate = commands.add_parser("replicate", help="copy what a place lacks, and read it back")
+    replicate.add_argument("archive", nargs="?", help=WHERE)
+    external = commands.add_parser("external", help="register an object that others keep; it is audited, never written to")
+    external.add_argument("archive")
+    external.add_argument("tenant")
+    external.add_argument("place", metavar="NAME", help="a place that was added with --read-only")
+    external.add_argument("key", metavar="PATH", help="below the place")
+    external.add_argument("--sha256")
+    external.add_argument("--sha512")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Carry out a sub-command; 1 when a copy could not be brought, or one is overdue."""
+    if args.what == "add":
+        return _add(args)
+    with opened_copies(args.archive) as at:
+        auditor = Auditor(at.ledger.transactions, at.places, at.rules)
+        refresh(at, auditor)
+        if args.what == "external":
+            return _external(args, at, auditor)
+        if args.what == "replicate":
+            return _replicate(at, auditor)
+        return _status(auditor)
+
+
+def opened_copies(archive: str | None) -> ArchiveCopies | ServiceCopies:
+    """The archive's copies, or the service's when none is named."""
+    return ArchiveCopies(Path(archive)) if archive else ServiceCopies(ServiceSettings.load())
+
+
+def refresh(at: ArchiveCopies | ServiceCopies, auditor: Auditor) -> None:
+    """Register what was committed since."""
+    stores = at.stores()
+    registrar = Auditor(at.ledger.transactions, stores, at.rules, clock=auditor.clock)
+    for tenant in at.tenants():
+        primary = at.primary.get(tenant)
+        if primary:
+            register(registrar, tenant, primary, at.objects(tenant), at.rules(tenant, primary))
+
+
+def _add(args: argparse.Namespace) -> int:
+    archive = Path(args.archive)
+    url = args.url if urlsplit(args.url).scheme in ("file", "s3") else Path(args.url).absolute().as_uri()
+    with ArchiveCopies(archive) as at:
+        if url == at.folder.as_uri():
+            raise CopiesError("is the archive itself", args.url, "Name another disk, machine or bucket.")
+    one = Beside(args.name, url, args.endpoint, is_store=not args.read_only)
+    opened(one).close()
+    Configured.read(archive).with_place(one).write(archive)
+    print(f"{args.name}: {url}\nNow run: bevara copies replicate {args.archive}")
+    return 0
+
+
+def _external(args: argparse.Namespace, at: ArchiveCopies | ServiceCopies, auditor: Auditor) -> int:
+    if (args.tenant, args.place) not in at.places:
+        raise CopiesError("is no place of this tenant", args.place, "Add it with `bevara copies add … --read-only`.")
+    digests = {"sha256": args.sha256 and args.sha256.lower(), "sha512": args.sha512 and args.sha512.lower()}
+    if not any(digests.values()):
+        raise CopiesError("has no digest to be compared with", args.key, "Give --sha256 or --sha512.")
+    rules = at.rules(args.tenant, args.place)
+    new = register_external(at.ledger.transactions, args.tenant, args.place, args.key, rules, auditor.clock.now(), **digests)
+    print("registered" if new else "was registered already")
+    return 0
+
+
+def _replicate(at: ArchiveCopies | ServiceCopies, auditor: Auditor) -> int:
+    held = failed = size = 0
+    stores = Auditor(at.ledger.transactions, at.stores(), at.rules, clock=auditor.clock)
+    for done in Replicator(at.ledger.transactions, stores).run(at.primary):
+        if done.why:
+            failed += 1
+            print(f"{done.place}: {done.object_id}: not copied: {done.why}")
+        else:
+            held += 1
+            size += done.size_bytes
+    print(f"{held} copies made and read back, {size:,} bytes; {failed} not")
+    return 1 if failed else 0
+
+
+def _status(auditor: Auditor) -> int:
+    now = auditor.clock.now()
+    overdue = 0
+    print(f"{'tenant':20} {'place':16} {'held':>9} {'wanted':>8} {'overdue':>8} {'never read':>10}  oldest reading")
+    for one in auditor.copies.states(now):
+        overdue += one.overdue
+        oldest = "none yet" if one.never and not one.oldest else one.oldest
+        print(f"{one.tenant:20} {one.place:16} {one.held:9,} {one.wanted:8,} {one.overdue:8,} {one.never:10,}  {oldest}")
+    return 1 if overdue else 0
