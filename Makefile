@@ -11,7 +11,8 @@ help: ## show this list
 setup: ## install what is missing: system packages, Python packages, veraPDF
 	@docker/setup.sh dev
 
-demo: setup ## preserve a set of samples, and say where the report is
+demo: ## preserve a set of samples, and say where the report is
+	@docker/setup.sh runtime
 	@$(BIN)/python -m tests.demo
 
 test: setup ## all tests, on real files and real tools

@@ -174,7 +174,9 @@ class Installation:
 
 
 @contextmanager
-def installed(folder: Path, ledger_url: str, redis_url: str, endpoint: S3Endpoint | None = None, **more: str) -> Iterator[Installation]:
+def installed(
+    folder: Path, ledger_url: str, redis_url: str, endpoint: S3Endpoint | None = None, **more: str
+) -> Iterator[Installation]:
     """An installation for the block; its processes end with it."""
     one = Installation(folder, ledger_url, redis_url, endpoint, more)
     try:

@@ -19,6 +19,7 @@ from worker import toolchain
 from worker.ledger.engine import Pool
 from worker.ledger.facts import Job
 from worker.ledger.ledger import Ledger
+from worker.observe.traces import Tracing
 from worker.pipeline.hosts import HostPool
 from worker.pipeline.source import Source
 from worker.places import Places
@@ -58,6 +59,7 @@ class Service:
         self._stores: dict[tuple[str, str], BucketStore] = {}
         self._policies: dict[str, Policy] = {}
         self._lock = threading.Lock()
+        self.tracing = Tracing.off()
 
     @classmethod
     def open(cls, settings: ServiceSettings, *, everything: bool = True, broker: Broker | None = None) -> Service:
@@ -174,6 +176,7 @@ class Service:
             self.hosts.close()
         self.broker.close()
         self.ledger.close()
+        self.tracing.close()
         if "spool" in self.__dict__:
             self.spool.close()
         if "scratch" in self.__dict__:

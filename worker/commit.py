@@ -9,30 +9,41 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Iterator
-from typing import BinaryIO, cast
+from typing import BinaryIO, ClassVar, cast
 
 import sqlalchemy as sa
 
+from actions.errors import TransientError
 from worker import premis
 from worker.ledger.events import ChainedEvent
 from worker.ledger.facts import Job
 from worker.ledger.ledger import Ledger
-from worker.ledger.schema import contents, entries, events, tasks
+from worker.ledger.schema import contents, entries, events, packages, tasks
 from worker.paths import archival_path
 from worker.store.contract import Draft, StateEntry, Store, VersionNote
 
 SOFTWARE, ADDRESS = "bevara", "urn:bevara:software"
 
 
+class OutOfStepError(TransientError):
+    """The store and the ledger do not agree on the package's newest version."""
+
+    code: ClassVar[str] = "out-of-step"
+
+
 def commit_job(store: Store, ledger: Ledger, draft: Draft, job: Job) -> int | None:
     """Commit *draft* with everything the ledger holds for it; returns the version, or None: nothing was new.
 
     The draft is gone afterwards, and the job is finished. When it fails, both stay, and it can be repeated.
+
+    Raises:
+        OutOfStepError: The store has a version that the ledger was not told of: it must be caught up first.
     """
     if not ledger.has_news(job):
         store.discard(draft)
         ledger.finish_job(job, None)
         return None
+    _in_step(ledger, draft, job)
     # Before PREMIS names them. The generators below are read after this.
     ledger.place_contents(job, store.places(draft, _state(ledger, job, [])))
     name = f"v{draft.version:04d}"
@@ -48,6 +59,17 @@ def commit_job(store: Store, ledger: Ledger, draft: Draft, job: Job) -> int | No
     version = store.commit(draft, _state(ledger, job, metadata), note, dropped=_dropped(ledger, job))
     ledger.finish_job(job, version)
     return version
+
+
+def _in_step(ledger: Ledger, draft: Draft, job: Job) -> None:
+    """Refuse to tell twice what a version tells already that another process committed a moment ago."""
+    for (known,) in ledger.stream(sa.select(packages.c.version).where(packages.c.id == job.package_key)):
+        if draft.version != known + 1:
+            raise OutOfStepError(
+                f"the ledger knows version {known}, and the next in the store is {draft.version}",
+                job.object_id,
+                "Nothing is lost: the ledger is caught up, and the job goes on. If it does not, run `bevara ledger rebuild`.",
+            )
 
 
 def _kept(draft: Draft, path: str, lines: Iterator[str]) -> StateEntry:

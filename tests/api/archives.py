@@ -37,12 +37,12 @@ class Tenanted:
     made: dict[str, str] = field(default_factory=dict)
 
 
-def open_service(folder: Path, **settings: object) -> Service:
-    """A service with SQLite and folders; what is in *settings* replaces the defaults."""
+def open_service(folder: Path, *, everything: bool = False, **settings: object) -> Service:
+    """A service with SQLite and folders; what is in *settings* replaces the defaults. *everything*: a worker's, not the API's."""
     environ = {"BEVARA_LEDGER_URL": f"sqlite:///{folder}/ledger.sqlite3", "BEVARA_SCRATCH": str(folder / "scratch")}
     environ |= {f"BEVARA_{name.upper()}": str(value) for name, value in settings.items()}
     (folder / "scratch").mkdir(parents=True, exist_ok=True)
-    return Service.open(ServiceSettings.load(environ), everything=False)
+    return Service.open(ServiceSettings.load(environ), everything=everything)
 
 
 def add_tenant(service: Service, tenant: str, folder: Path, **settings: Any) -> Tenanted:

@@ -63,6 +63,7 @@ def test_every_file_comes_with_its_digests_and_is_what_they_say(ask, package) ->
         assert hashlib.sha512(answer.content).hexdigest() == one["sha512"]
         assert answer.headers["etag"] == f'"{one["sha512"]}"'
         assert answer.headers["content-length"] == str(one["size_bytes"])
+        assert answer.headers["content-type"] == one["mime"]
         assert answer.headers["repr-digest"].startswith("sha-256=:")
         assert answer.headers["x-content-type-options"] == "nosniff"
         assert "sandbox" in answer.headers["content-security-policy"]

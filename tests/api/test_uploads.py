@@ -205,3 +205,11 @@ def test_a_body_without_its_length_or_with_a_wrong_one_is_refused(ask, upload) -
     assert code(ask("PUT", f"/v1/uploads/{upload}/files/a", content=pieces())) == "length-required"
     assert code(ask("PUT", f"/v1/uploads/{upload}/files/a", content=b"xy", headers={"Content-Length": "3"})) == "bad-request"
     assert code(ask("PUT", f"/v1/uploads/{upload}/files/a", content=b"xy", headers={"Content-Length": "x"})) == "bad-request"
+
+
+def test_an_upload_whose_time_is_over_is_none(ask, service, lund) -> None:
+    """Its files may be gone already: a job of it would preserve an empty package, and say that all is well."""
+    old = service.ledger.tenants.open_upload("lund", -1).id
+
+    assert code(ask("PUT", f"/v1/uploads/{old}/files/a", content=b"x")) == "upload-closed"
+    assert code(ask("POST", "/v1/jobs", json={"source": f"upload://{old}", "package": "p"})) == "source"

@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Self
 
 from worker.archive import LEDGER, MARKER
 from worker.ledger.ledger import Ledger
@@ -33,7 +33,7 @@ class Office:
         self.ledger.close()
         self.store.spool.close()
 
-    def __enter__(self) -> Office:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -58,13 +58,11 @@ def test_a_secret_is_kept_nowhere(ledger: Ledger) -> None:
     assert secret not in repr(key)
 
 
-@pytest.mark.parametrize(
-    "change", [lambda t: t[:-1], lambda t: t + "A", lambda t: t[:-1] + "å", lambda t: t.upper(), lambda _: "", lambda t: t[4:]]
-)
-def test_a_key_that_is_not_quite_right_is_none(ledger: Ledger, change) -> None:
-    key = ledger.tenants.add_key("lund", "ingest", ["read"])
+def test_a_key_that_is_not_quite_right_is_none(ledger: Ledger) -> None:
+    text = ledger.tenants.add_key("lund", "ingest", ["read"]).text
 
-    assert ledger.tenants.verify_key(change(key.text)) is None
+    for wrong in (text[:-1], text + "A", text[:-1] + "å", text.upper(), "", text[4:], f"{text}\n"):
+        assert ledger.tenants.verify_key(wrong) is None, wrong
 
 
 def test_a_key_does_not_open_with_another_key_s_secret(ledger: Ledger) -> None:
@@ -128,10 +126,10 @@ def test_last_used_is_kept_to_the_minute_and_not_written_each_time(ledger: Ledge
     assert ledger.tenants.keys("lund")[0].last_used > recent
 
 
-@pytest.mark.parametrize("scopes", [[], ["root"], ["read", "write"]])
-def test_a_key_has_scopes_that_exist(ledger: Ledger, scopes: list[str]) -> None:
-    with pytest.raises(TenantError, match="scopes are"):
-        ledger.tenants.add_key("lund", "x", scopes)
+def test_a_key_has_scopes_that_exist(ledger: Ledger) -> None:
+    for scopes in ([], ["root"], ["read", "write"]):
+        with pytest.raises(TenantError, match="scopes are"):
+            ledger.tenants.add_key("lund", "x", scopes)
 
 
 def test_a_suspended_tenant_s_keys_and_files_stand_still(ledger: Ledger) -> None:
@@ -147,10 +145,10 @@ def test_a_suspended_tenant_s_keys_and_files_stand_still(ledger: Ledger) -> None
     assert len(take(ledger)) == 2
 
 
-@pytest.mark.parametrize("name", ["", "Lund", "-lund", "lund/x", "a" * 64, "lund ", "*"])
-def test_an_id_has_the_form_of_an_id(ledger: Ledger, name: str) -> None:
-    with pytest.raises(TenantError, match="small letters"):
-        ledger.tenants.add(name, "Lund")
+def test_an_id_has_the_form_of_an_id(ledger: Ledger) -> None:
+    for name in ("", "Lund", "-lund", "lund/x", "a" * 64, "lund ", "lund\n", "*"):
+        with pytest.raises(TenantError, match="small letters"):
+            ledger.tenants.add(name, "Lund")
 
 
 def test_a_tenant_is_added_once_and_changed_with_care(ledger: Ledger) -> None:
@@ -185,9 +183,8 @@ def test_stores_come_in_order_and_the_first_active_one_is_the_primary(ledger: Le
         t.add_place("lund", "one", "file:///srv/three", is_store=True)
 
 
-@pytest.mark.parametrize(
-    "url",
-    [
+def test_a_place_s_address_has_one_of_two_forms(ledger: Ledger) -> None:
+    wrong = [
         "srv/in",
         "file://host/srv",
         "file:srv",
@@ -196,11 +193,10 @@ def test_stores_come_in_order_and_the_first_active_one_is_the_primary(ledger: Le
         "s3://key:word@bucket/x",
         "file:///srv/../etc",
         "s3://b/x?y=1",
-    ],
-)
-def test_a_place_s_address_has_one_of_two_forms(ledger: Ledger, url: str) -> None:
-    with pytest.raises(TenantError, match="neither"):
-        ledger.tenants.add_place("lund", "x", url, is_source=True)
+    ]
+    for url in wrong:
+        with pytest.raises(TenantError, match="neither"):
+            ledger.tenants.add_place("lund", "x", url, is_source=True)
 
 
 def test_every_text_of_a_policy_stays_and_the_last_one_put_is_the_newest(ledger: Ledger) -> None:

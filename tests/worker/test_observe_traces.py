@@ -66,6 +66,17 @@ def test_a_jobs_spans_share_a_trace_wherever_they_are_made(spans) -> None:
     assert dict(first.attributes) == {"bevara.job": "job-1", "bevara.task": 7}
 
 
+def test_what_is_known_at_the_end_can_be_told_then(spans) -> None:
+    tracing, finished = spans
+    with tracing.span("request") as tell:
+        tell({"route": "/v1/jobs/{job_id}", "status": 200})
+    with Tracing.off().span("request") as tell:
+        tell({"route": "/v1/jobs/{job_id}"})
+
+    (span,) = finished()
+    assert dict(span.attributes) == {"bevara.route": "/v1/jobs/{job_id}", "bevara.status": 200}
+
+
 def test_an_exceptions_words_stay_out_of_the_trace(spans) -> None:
     tracing, finished = spans
     with pytest.raises(DamagedError), tracing.span("task", job="job-1"):

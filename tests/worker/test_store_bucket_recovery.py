@@ -28,6 +28,7 @@ from worker.store.contract import StoreError
 from worker.store.layout import object_path
 from worker.verify import Severity, verify
 
+COMMIT_FROM = 6  # changes before: three of the root's own files, three staged
 FILES = {b"brev.txt": b"Hej!"}
 NEXT = {b"brev.txt": "\u00e4ndrat".encode()}
 LOCKED = {b"brev.txt": b"locked", b"ny.txt": b"ny"}
@@ -134,10 +135,23 @@ def test_the_same_job_committed_by_two_processes_comes_to_the_same_bytes(fast_pa
 # A committer that lost its lease and does not know
 
 
-@pytest.mark.parametrize("same", [True, False], ids=["the same commit", "another time"])
-def test_a_committer_that_stood_still_does_no_harm_when_it_wakes(fast_path: Path, same: bool) -> None:
-    """Before each of its changes it stops, another one makes the whole commit, and then it goes on."""
-    for step in range(60):
+SAME = pytest.mark.parametrize("same", [True, False], ids=["the same commit", "another time"])
+
+
+@SAME
+def test_a_committer_that_stood_still_does_no_harm_when_it_wakes(fast_path: Path, *, same: bool) -> None:
+    """Before a change it stops, another one makes the whole commit, and then it goes on."""
+    stood_still(fast_path, range(COMMIT_FROM, 60, 5), same=same)
+
+
+@pytest.mark.faults
+@SAME
+def test_a_committer_that_stood_still_before_every_single_change(fast_path: Path, *, same: bool) -> None:
+    stood_still(fast_path, range(COMMIT_FROM, 60), same=same)
+
+
+def stood_still(fast_path: Path, steps: range, *, same: bool) -> None:
+    for step in steps:
         place = FolderBucket(fast_path / f"place-{step}")
         asleep, awake = threading.Event(), threading.Event()
 

@@ -7,7 +7,7 @@ from typing import Any
 from worker.api.problems import MEDIA_TYPE, PROBLEMS, TYPE_PREFIX
 from worker.api.words import Problem
 
-_ALWAYS = ("bad-request", "unauthorized", "scope", "too-large", "rate", "headers-too-large", "unavailable")
+_ALWAYS = ("bad-request", "invalid", "unauthorized", "scope", "too-large", "rate", "headers-too-large", "unavailable")
 
 
 def answers(*codes: str) -> dict[int | str, dict[str, Any]]:

@@ -57,5 +57,7 @@ def create(service: Surroundings, metrics: Metrics | None = None) -> FastAPI:
     app.include_router(health.routes(Readiness(health.checks(service), told)))
     problems.install(app)
     app.add_middleware(Gate, service=service)
-    app.add_middleware(ObservedRequests, metrics=told)  # the outermost: it sees what the gate refuses as well
+    app.add_middleware(
+        ObservedRequests, metrics=told, tracing=getattr(service, "tracing", None)
+    )  # the outermost: it sees what the gate refuses as well
     return app

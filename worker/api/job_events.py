@@ -39,8 +39,8 @@ _EXAMPLE = 'id: 17\\nevent: premis\\ndata: {"seq":17,"hash":"…","event":{…}}
     summary="Watch a job",
     response_class=StreamingResponse,
     responses={
-        200: {"description": f"For example `{_EXAMPLE}`", "content": {"text/event-stream": {"schema": {"type": "string"}}}},
-        **answers("not-found", "invalid"),
+        200: {"description": f"For example `{_EXAMPLE}`", "content": {"text/event-stream": {}}},
+        **answers("not-found"),
     },
 )
 def watched(

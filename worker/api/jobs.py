@@ -14,6 +14,7 @@ from worker.api.answers import answers
 from worker.api.caller import Caller, Reader, Submitter
 from worker.api.job_words import file_answer, job_answer
 from worker.api.problems import ApiError, not_found
+from worker.api.upload_intake import is_over
 from worker.api.words import FileList, JobAnswer, JobList, JobRequest, Replayed
 from worker.ledger.facts import UNFINISHED, JobState
 from worker.ledger.service_facts import JobView, Submission
@@ -61,7 +62,6 @@ Reason = Annotated[str | None, Query(max_length=100, pattern=r"^[a-z0-9-]+$", de
             "too-many-jobs",
             "media-type",
             "no-store",
-            "invalid",
         ),
     },
 )
@@ -98,7 +98,7 @@ def submit(caller: Submitter, request: JobRequest, response: Response, idempoten
     return _submitted(caller, wanted, response)
 
 
-@router.get("", operation_id="listJobs", summary="List jobs", responses=answers("bad-cursor", "invalid"))
+@router.get("", operation_id="listJobs", summary="List jobs", responses=answers("bad-cursor"))
 def listed(caller: Reader, cursor: Cursor = None, limit: Limit = 50, state: JobState | None = None) -> JobList:
     """The tenant's jobs, newest first."""
     page = caller.door.jobs(cursor, limit, state)
@@ -115,7 +115,7 @@ def shown(caller: Reader, job_id: JobId) -> JobAnswer:
     "/{job_id}/files",
     operation_id="listJobFiles",
     summary="List a job's files",
-    responses=answers("not-found", "bad-cursor", "invalid"),
+    responses=answers("not-found", "bad-cursor"),
 )
 def files(
     *, caller: Reader, job_id: JobId, status: Status | None = None, reason: Reason = None, cursor: Cursor = None, limit: Limit = 100
@@ -148,7 +148,7 @@ def cancel(caller: Submitter, job_id: JobId) -> JobAnswer:
     status_code=202,
     operation_id="retryJob",
     summary="Try failed files again",
-    responses=answers("not-found", "job-not-ended", "nothing-to-retry", "too-many-jobs", "idempotency-conflict", "invalid"),
+    responses=answers("not-found", "job-not-ended", "nothing-to-retry", "too-many-jobs", "idempotency-conflict"),
 )
 def retry(
     caller: Submitter, job_id: JobId, response: Response, reason: Reason = None, idempotency_key: IdempotencyKey = None
@@ -217,7 +217,7 @@ def _take_upload(caller: Caller, upload_id: str) -> None:
     """Close the upload, so that what the job reads stands still. One that was submitted before may be submitted again."""
     tenants = caller.service.ledger.tenants
     upload = tenants.upload(caller.tenant, upload_id)
-    if upload is None or upload.state == "expired":
+    if upload is None or upload.state == "expired" or is_over(upload):
         raise ApiError("source", "There is no such upload.")
     if upload.state == "open":
         if next(caller.service.bucket_of(caller.tenant).list(f"uploads/{upload_id}.parts/"), None) is not None:

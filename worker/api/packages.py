@@ -13,8 +13,8 @@ from worker.api import download
 from worker.api.answers import answers
 from worker.api.caller import Caller, Reader
 from worker.api.jobs import Cursor, Limit
+from worker.api.package_words import EventAnswer, EventList, PackageAnswer, PackageFile, PackageFileList, PackageList
 from worker.api.problems import not_found
-from worker.api.words import EventAnswer, EventList, PackageAnswer, PackageFile, PackageFileList, PackageList
 from worker.ledger.service_facts import EntryView, PackageView
 from worker.pipeline.naming import original_path
 from worker.store import layout
@@ -27,16 +27,16 @@ PackageId = Annotated[str, Path(max_length=2000, description="Its id or its name
 FilePath = Annotated[str, Path(description="The file's path in the package, as it was delivered; or a derivative's own path.")]
 Which = Annotated[Representation, Query(description="Which representation of it.")]
 _FILE: dict[int | str, dict[str, Any]] = {
-    200: {"description": "The file.", "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}},
+    200: {"description": "The file.", "content": {"*/*": {"schema": {"type": "string", "format": "binary"}}}},
     206: {
         "description": "The range of it.",
-        "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
+        "content": {"*/*": {"schema": {"type": "string", "format": "binary"}}},
     },
     304: {"description": "The client has these bytes already."},
 }
 
 
-@router.get("", operation_id="listPackages", summary="List packages", responses=answers("bad-cursor", "invalid"))
+@router.get("", operation_id="listPackages", summary="List packages", responses=answers("bad-cursor"))
 def listed(caller: Reader, cursor: Cursor = None, limit: Limit = 50) -> PackageList:
     """The tenant's packages in the order they first came."""
     page = caller.door.packages(cursor, limit)
@@ -78,7 +78,7 @@ def premis(caller: Reader, package: PackageId) -> Response:
     "/{package}/events",
     operation_id="listPackageEvents",
     summary="List a package's events",
-    responses=answers("not-found", "invalid"),
+    responses=answers("not-found"),
 )
 def events(
     caller: Reader,
@@ -98,7 +98,7 @@ def events(
     "/{package}/files",
     operation_id="listPackageFiles",
     summary="List a package's files",
-    responses=answers("not-found", "bad-cursor", "invalid"),
+    responses=answers("not-found", "bad-cursor"),
 )
 def files(caller: Reader, package: PackageId, cursor: Cursor = None, limit: Limit = 100) -> PackageFileList:
     """The newest version's files in all representations, in path order, each with its digests and what it was made from."""
@@ -112,7 +112,7 @@ def files(caller: Reader, package: PackageId, cursor: Cursor = None, limit: Limi
     operation_id="getFile",
     summary="Download a file",
     response_class=StreamingResponse,
-    responses=_FILE | answers("not-found", "range", "no-store", "invalid"),
+    responses=_FILE | answers("not-found", "range", "no-store"),
 )
 def file(
     *,
@@ -142,7 +142,7 @@ router.add_api_route(
     operation_id="headFile",
     summary="Look at a file without its bytes",
     response_class=StreamingResponse,
-    responses={200: {"description": "Its headers."}, **answers("not-found", "range", "no-store", "invalid")},
+    responses={200: {"description": "Its headers."}, **answers("not-found", "range", "no-store")},
 )
 
 

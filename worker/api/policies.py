@@ -12,8 +12,8 @@ from fastapi import APIRouter, Path, Request
 from actions.catalog import CATALOG
 from worker.api.answers import answers
 from worker.api.caller import Caller, Officer, Reader
+from worker.api.package_words import PolicyAnswer, PolicyList
 from worker.api.problems import ApiError, not_found
-from worker.api.words import PolicyAnswer, PolicyList
 from worker.ledger.service_facts import StoredPolicy
 from worker.policy.inherit import find, shipped
 from worker.policy.load import load_policy

@@ -9,7 +9,7 @@ from fastapi import APIRouter
 
 from worker.api.answers import answers
 from worker.api.caller import Reader
-from worker.api.words import PlaceAnswer, TenantAnswer
+from worker.api.package_words import PlaceAnswer, TenantAnswer
 from worker.ledger.service_facts import Place
 
 router = APIRouter(prefix="/v1/tenant", tags=["tenant"])

@@ -34,7 +34,15 @@ def run(args: argparse.Namespace) -> int:
             console.print(f"[yellow]note[/yellow]  {tool.name} {tool.version or ''}: {tool.note}", highlight=False)
     for tool in missing:
         console.print(f"[red]get[/red]   {tool.name}: {tool.remedy}", highlight=False)
-    if any(tool.needed for tool in missing):
+    service_fit = not service_settings.configured() or _service(console)
+    if any(tool.needed for tool in missing) or not service_fit:
         return 3
     console.print("This machine is fit." if not missing else "bevara runs on this machine, with the limits above.")
     return 0
+
+
+def _service(console: Console) -> bool:
+    """What the service's settings name, and whether it answers."""
+    from worker.cli import doctor_service  # noqa: PLC0415 -- loads what the embedded use does not need
+
+    return doctor_service.show(console)

@@ -11,6 +11,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 import sqlalchemy as sa
+from cryptography.x509 import Certificate, load_pem_x509_certificates
 
 from worker.archive import MARKER, Archive
 from worker.cli.preserve import UsageError
@@ -22,6 +23,7 @@ from worker.evidence.proof import VERIFIER, prove
 from worker.evidence.proof_page import proof_page
 from worker.evidence.renew import STRONGER, renew
 from worker.evidence.shelf import days, find
+from worker.evidence.timestamp import asker
 from worker.evidence.trust import PublicKey
 from worker.evidence.verify import Report, tenants, verify
 from worker.fixity.findings import Severity
@@ -42,10 +44,13 @@ def add(parser: argparse.ArgumentParser) -> None:
     _options(making, keys=True)
     making.add_argument("--day", default="", metavar="YYYY-MM-DD", help="up to and with this day, UTC (default: today)")
     making.add_argument("--also", action="append", default=[], metavar="STORE", help="another store to put the evidence into")
+    making.add_argument("--tsa", default="", metavar="URL", help="a time stamping authority (RFC 3161); only a hash is sent to it")
+    making.add_argument("--tsa-root", default="", metavar="PEM", help="certificates that its time stamps must lead to")
     checking = commands.add_parser("verify", help="prove, offline, that a store still holds what was signed")
     _options(checking)
     checking.add_argument("--key", action="append", required=True, metavar="PEM", help="a public key that you trust")
     checking.add_argument("--until", default="", metavar="YYYY-MM-DD", help="a day that the evidence must reach")
+    checking.add_argument("--tsa-root", default="", metavar="PEM", help="check time stamps too, against these certificates")
     checking.add_argument("--no-content", action="store_true", help="do not read every file anew: histories and inventories only")
     checking.add_argument("--json", action="store_true", help="one JSON object a finding")
     proving = commands.add_parser("proof", help="write a proof of one file, for a court or an inspector")
@@ -93,20 +98,27 @@ def run(args: argparse.Namespace) -> int:
 
 def _make(args: argparse.Namespace) -> int:
     keys, code = _keys(args), 0
+    if bool(args.tsa) != bool(args.tsa_root):
+        raise UsageError("go together", "--tsa and --tsa-root", "A time stamp that cannot be checked proves nothing: name both.")
+    stamp = asker(args.tsa, _roots(args.tsa_root)) if args.tsa else None
     with Archive(_archive(args.archive)) as archive:
         with archive.ledger.engine.connect() as db:
             rows = db.execute(sa.select(packages.c.tenant, packages.c.object_id, packages.c.version)).all()
         stores = [archive.store, *(DirectoryStore(Path(one), Path(f"{one}.scratch")) for one in args.also)]
         for tenant in [args.tenant] if args.tenant else sorted({row.tenant for row in rows}):
             heads = [(row.object_id, row.version) for row in rows if row.tenant == tenant]
-            made = make(stores, tenant, keys, heads, day=args.day)
+            made = make(stores, tenant, keys, heads, day=args.day, stamp=stamp)
             for day in made.days:
                 print(f"{tenant} {day.day}: {day.news} packages with news, {day.packages} in all; root {day.root}")
             if not made.days:
                 print(f"{tenant}: signed already; what came since is told of on the next day")
             if made.copied:
                 print(f"{tenant}: {made.copied} days were copied to a store that lacked them")
-            for line in [*made.behind, *(f"{name}: left out: {why}" for name, why in made.left_out)]:
+            for line in [
+                *made.behind,
+                *filter(None, [made.unstamped]),
+                *(f"{name}: left out: {why}" for name, why in made.left_out),
+            ]:
                 print(line)
                 code = 1
     return code
@@ -114,10 +126,10 @@ def _make(args: argparse.Namespace) -> int:
 
 def _verify(args: argparse.Namespace) -> int:
     store, wrong = _store(args.archive), 0
-    anchors = {_public(name).id for name in args.key}
+    anchors, roots = {_public(name).id for name in args.key}, _roots(args.tsa_root)
     for tenant in [args.tenant] if args.tenant else tenants(store):
         report = Report()
-        for finding in verify(store, tenant, anchors, content=not args.no_content, until=args.until, report=report):
+        for finding in verify(store, tenant, anchors, content=not args.no_content, until=args.until, report=report, roots=roots):
             wrong += finding.severity is Severity.ERROR
             print(json.dumps(asdict(finding), ensure_ascii=False) if args.json else finding)
         if args.json:
@@ -230,6 +242,14 @@ def _tenant(args: argparse.Namespace, store: DirectoryStore) -> str:
     if len(known) != 1:
         raise UsageError(f"holds the records of {len(known)} tenants", args.archive, "Name one with --tenant.")
     return known[0]
+
+
+def _roots(name: str) -> list[Certificate]:
+    try:
+        return load_pem_x509_certificates(Path(name).read_bytes()) if name else []
+    except (OSError, ValueError) as broken:
+        why = broken.strerror if isinstance(broken, OSError) else "holds no certificate in PEM"
+        raise UsageError(f"cannot be used: {why}", name, "Name the authority's root certificate, in PEM.") from None
 
 
 def _public(name: str) -> PublicKey:

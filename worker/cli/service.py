@@ -15,6 +15,7 @@ from worker.app import Service
 from worker.ledger.transactions import away
 from worker.observe import admin, logs
 from worker.observe.metrics import Metrics
+from worker.observe.traces import Tracing
 from worker.service_settings import ServiceSettings
 
 WORKING = ("ledger_url", "redis_url")  # what work and schedule cannot do without
@@ -31,6 +32,7 @@ def opened(process: str, *, needs: tuple[str, ...] = ("ledger_url",), everything
     settings = ServiceSettings.load(needs=needs)
     logs.configure(process, form=settings.log, level=settings.log_level)
     with connected(settings, everything=everything) as service:
+        service.tracing = Tracing.to(settings.otlp_endpoint, process)
         if not service.broker_alive():
             raise TransientError(
                 "does not answer, or refuses the password",

@@ -16,7 +16,7 @@ from typing import ClassVar
 
 import httpx
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
@@ -37,6 +37,20 @@ _HASHES: dict[bytes, hashes.HashAlgorithm] = {
     der.put_oid("2.16.840.1.101.3.4.2.2"): hashes.SHA384(),
     der.put_oid(_SHA512): hashes.SHA512(),
 }
+
+
+# What stands in a broken answer can break a reader in any of these ways.
+_BROKEN = (
+    ValueError,
+    IndexError,
+    KeyError,
+    StopIteration,
+    UnsupportedAlgorithm,
+    x509.ExtensionNotFound,
+    x509.DuplicateExtension,
+    x509.InvalidVersion,
+    x509.UnsupportedGeneralNameType,
+)
 
 
 class TimestampError(EvidenceError):
@@ -105,8 +119,10 @@ def check(document: bytes, response: bytes, roots: Sequence[x509.Certificate]) -
         raise _wrong("is too large")
     try:
         return _check(document, response, roots)
-    except (ValueError, IndexError, x509.ExtensionNotFound, InvalidSignature) as broken:
-        raise _wrong(str(broken) or "has a signature that does not hold") from broken
+    except InvalidSignature as broken:
+        raise _wrong("has a signature that does not hold") from broken
+    except _BROKEN as broken:
+        raise _wrong(f"cannot be read: {broken}" if not isinstance(broken, ValueError) else str(broken)) from broken
 
 
 def _wrong(what: str) -> TimestampError:
@@ -168,7 +184,7 @@ def _signer(info: Node, content: bytes, certificates: list[x509.Certificate]) ->
     elif isinstance(key, ec.EllipticCurvePublicKey):
         key.verify(signature.content, text, ec.ECDSA(algorithm))
     else:
-        raise ValueError("is signed with a kind of key that is not known here")
+        raise ValueError("is signed with a kind of key that is not known here")  # noqa: TRY004 -- a fault of the data
     return signer
 
 

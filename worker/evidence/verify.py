@@ -6,14 +6,17 @@ Writes nothing, needs no ledger. Findings are data; the command line decides wha
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
+
+from cryptography.x509 import Certificate
 
 from actions.errors import PreservationError
 from worker.evidence.journal import Journal, Sheet
-from worker.evidence.names import is_evidence, package_prefix, read_evidence_id, read_package_id
+from worker.evidence.names import TIMESTAMP, is_evidence, package_prefix, read_evidence_id, read_package_id
 from worker.evidence.packages import Problem
 from worker.evidence.shelf import object_ids
+from worker.evidence.timestamp import check
 from worker.evidence.trust import KeyHistory, Trusted
 from worker.evidence.verify_package import PackageCheck
 from worker.evidence.verify_renewal import check_renewal
@@ -45,6 +48,7 @@ class Report:
     packages: int = 0
     files: int = 0
     unsigned: int = 0
+    stamped: int = 0
     findings: list[Finding] = field(default_factory=list)
 
 
@@ -58,7 +62,14 @@ def tenants(store: Store) -> list[str]:
 
 
 def verify(
-    store: Store, tenant: str, anchors: Collection[str], *, content: bool = True, until: str = "", report: Report | None = None
+    store: Store,
+    tenant: str,
+    anchors: Collection[str],
+    *,
+    content: bool = True,
+    until: str = "",
+    report: Report | None = None,
+    roots: Sequence[Certificate] = (),
 ) -> Iterator[Finding]:
     """Every finding about a tenant's evidence in *store*, and about the packages that it tells of.
 
@@ -67,6 +78,7 @@ def verify(
         content: Read every byte of the files anew. Without: histories and inventories only.
         until: A day that the evidence must reach, for example that of the newest printed sheet.
         report: Filled in on the way.
+        roots: Certificates that time stamps must lead to; without, time stamps are not looked at.
     """
     report = report or Report()
     names = list(object_ids(store))
@@ -83,6 +95,7 @@ def verify(
             what = f"the evidence ends with {report.last or 'nothing'}, and was said to reach {until}: the days after it are gone"
             yield _day_finding(until, Problem("evidence-day-missing", 0, what))
         yield from _signatures(sheets, anchors)
+        yield from _stamps(sheets, roots, report)
         for day in (day for day in known if day.startswith("renewal-")):
             yield from check_renewal(store, tenant, day, lambda history: _trusted(history, sheets, anchors), content=content)
         yield from _packages(journal, {name for name in names if name.startswith(package_prefix(tenant))}, report, content=content)
@@ -131,6 +144,24 @@ def _signatures(sheets: list[Sheet], anchors: Collection[str]) -> Iterator[Findi
         else:
             vouched = vouched or not key.revoked
     yield from reversed(findings)
+
+
+def _stamps(sheets: list[Sheet], roots: Sequence[Certificate], report: Report) -> Iterator[Finding]:
+    """Whether the time stamps hold, and are not from before the day was signed."""
+    for sheet in sheets if roots else ():
+        try:
+            response = sheet.shelf.read(TIMESTAMP) if sheet.shelf else None
+            if response is None:
+                continue
+            said = check(sheet.text, response, roots)
+        except (PreservationError, OSError) as broken:
+            yield _day_finding(sheet.day, Problem("timestamp-bad", 0, getattr(broken, "what", None) or str(broken)))
+            continue
+        report.stamped += 1
+        if sheet.document and said.time.strftime("%Y-%m-%d") < sheet.document.made[:10]:
+            when = f"{said.time:%Y-%m-%dT%H:%M:%SZ}"
+            what = f"was stamped at {when}, but says it was signed at {sheet.document.made}: a clock was set wrong"
+            yield _day_finding(sheet.day, Problem("clock-ahead", 0, what))
 
 
 def _packages(journal: Journal, names: set[str], report: Report, *, content: bool) -> Iterator[Finding]:

@@ -66,7 +66,7 @@ class Ran:
         """Count one reading."""
         self.copies += 1
         self.files += reading.read_files
-        self.size_bytes += reading.read_bytes
+        self.size_bytes += reading.spent_bytes
         self.verdicts[reading.verdict] = self.verdicts.get(reading.verdict, 0) + 1
         self.findings += new
 
@@ -131,6 +131,7 @@ class Auditor:
             others=self._others(copy),
             threads=self._threads,
             stop=watch.stop,
+            enough=watch.enough,
             spent=watch.spent,
             progress=watch.progress,
             database=lambda work: self._tx.read(work),
@@ -142,6 +143,7 @@ class Auditor:
             reading = _unreadable_told(lambda: read_root(place, began), began)
         else:
             reading = ObjectAudit(place, folder_of(copy.object_id), known, around, began, cursor).run()
+        reading.spent_bytes = watch.read_bytes
         if watch.lost:
             return reading, []
         return reading, self._settle(copy, known, reading, time.monotonic() - started)
@@ -226,18 +228,22 @@ class _Watch:
     def __init__(self, auditor: Auditor, copy: Copy, most_bytes: int, bytes_per_s: int) -> None:
         self._auditor, self._copy, self._most, self._rate = auditor, copy, most_bytes, bytes_per_s
         self._lock = threading.Lock()
-        self._read, self._began, self._kept = 0, time.monotonic(), time.monotonic()
+        self.read_bytes, self._began, self._kept = 0, time.monotonic(), time.monotonic()
         self.lost = False
 
     def stop(self) -> bool:
-        """Whether to end now: told to, out of budget, or the copy is another auditor's."""
-        return self.lost or (0 < self._most <= self._read) or self._auditor._stop()  # noqa: SLF001 -- one part
+        """Whether to end now: told to, or the copy is another auditor's."""
+        return self.lost or self._auditor._stop()  # noqa: SLF001 -- one part
+
+    def enough(self) -> bool:
+        """Whether the budget is spent. Not asked in the middle of a file: a budget smaller than it would never pass it."""
+        return 0 < self._most <= self.read_bytes
 
     def spent(self, size_bytes: int) -> None:
         """Count; waits where the place may be read only so fast."""
         with self._lock:
-            self._read += size_bytes
-            ahead_s = self._read / self._rate - (time.monotonic() - self._began) if self._rate else 0.0
+            self.read_bytes += size_bytes
+            ahead_s = self.read_bytes / self._rate - (time.monotonic() - self._began) if self._rate else 0.0
             renew = time.monotonic() - self._kept > _KEEP_S
             if renew:
                 self._kept = time.monotonic()

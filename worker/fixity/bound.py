@@ -33,10 +33,14 @@ def sentence(bad: int, read: int) -> str:
     """The bound as a person reads it, rounded up."""
     percent = upper_bound(bad, read) * 100
     digits = 1
-    while digits < 6 and percent < 10 ** (1 - digits):
+    while digits < 6 and _up(percent, digits) > 1.1 * percent:
         digits += 1
-    shown = -(-percent * 10**digits // 1) / 10**digits
+    shown = _up(percent, digits)
     return f"{bad:,} of {read:,} → with 95 % confidence below {shown:.{digits}f} %"
+
+
+def _up(number: float, digits: int) -> float:
+    return -(-number * 10**digits // 1) / 10**digits
 
 
 def _at_most(bad: int, read: int, share: float) -> float:

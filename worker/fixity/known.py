@@ -80,6 +80,7 @@ class Reading:
         learnt: Inventory digests by version that were not known before and agree with everything else.
         learnt_parts: Digests of parts by the SHA-512 of content that matched as a whole.
         agreed: PREMIS, records and older inventories were compared with the newest inventory and agree.
+        spent_bytes: What this process read of it; ``read_bytes`` is what all did together.
         cursor: Where to go on; None: it was read to the end.
         why_not: Why it could not be read at all; empty: it could.
     """
@@ -91,6 +92,7 @@ class Reading:
     size_bytes: int = 0
     read_files: int = 0
     read_bytes: int = 0
+    spent_bytes: int = 0
     faults: list[Fault] = field(default_factory=list)
     learnt: dict[int, str] = field(default_factory=dict)
     learnt_parts: dict[str, tuple[str, ...]] = field(default_factory=dict)

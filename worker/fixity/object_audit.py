@@ -32,6 +32,7 @@ class Surroundings:
     Attributes:
         others: Other places of the same tenant, asked for an inventory that is bad here.
         stop: Whether to stop now.
+        enough: Whether to stop at the next place that costs nothing.
         spent: Told of bytes as they are read; may wait.
         progress: Told where the reading is, after every content.
         database: Runs a reading transaction on the ledger; None: there is none to compare with.
@@ -41,6 +42,7 @@ class Surroundings:
     threads: int = THREADS
     algorithms: tuple[str, ...] = ("sha256", "sha512")
     stop: Callable[[], bool] = lambda: False
+    enough: Callable[[], bool] = lambda: False
     spent: Callable[[int], None] = lambda _: None
     progress: Callable[[Cursor], None] = lambda _: None
     database: Callable[[Callable[[sa.Connection], list[Fault]]], list[Fault]] | None = None
@@ -123,7 +125,12 @@ class ObjectAudit:
         found: list[Fault] = []
         with (
             Reader(
-                self.place, threads=around.threads, algorithms=around.algorithms, stop=around.stop, spent=around.spent
+                self.place,
+                threads=around.threads,
+                algorithms=around.algorithms,
+                stop=around.stop,
+                enough=around.enough,
+                spent=around.spent,
             ) as reader,
             closing(reader.read(self.folder, self._wanted(manifest, after))) as answers,
         ):

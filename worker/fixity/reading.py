@@ -87,6 +87,7 @@ class Reader:
 
     Args:
         stop: Asked between chunks; when it says so, what is in hand ends with StoppedError.
+        enough: Asked where going on later costs nothing: before each content, and between the parts of large content.
         algorithms: ``sha256``, ``sha512`` or both.
         spent: Told of every chunk that was read, in bytes; may wait, which is how a budget per second is kept.
     """
@@ -98,9 +99,10 @@ class Reader:
         threads: int = THREADS,
         algorithms: tuple[str, ...] = ("sha256", "sha512"),
         stop: Callable[[], bool] = lambda: False,
+        enough: Callable[[], bool] = lambda: False,
         spent: Callable[[int], None] = lambda _: None,
     ) -> None:
-        self._place, self._stop, self._spent, self._algorithms = place, stop, spent, algorithms
+        self._place, self._stop, self._enough, self._spent, self._algorithms = place, stop, enough, spent, algorithms
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="audit")
         self._buffers = Buffers()
 
@@ -125,7 +127,7 @@ class Reader:
 
     def read_one(self, path: str, wanted: Wanted) -> Answer:
         """One content, by the calling thread."""
-        if self._stop():
+        if self._stop() or self._enough():
             return StoppedError(path, wanted.skip_parts)
         try:
             stream = self._place.open(path, wanted.skip_parts * RANGE_BYTES)
@@ -147,6 +149,10 @@ class Reader:
             size += len(chunk)
         found = {one.name: one.hexdigest() for one in hashes}
         return Seen(found.get("sha512"), found.get("sha256"), size, size)
+
+    def enough(self) -> bool:
+        """Whether this is a good moment to end."""
+        return self._enough()
 
     def chunks(self, path: str, readinto: Callable[[memoryview], int]) -> Iterator[memoryview]:
         """The stream's bytes; each piece is good until the next."""
@@ -182,6 +188,8 @@ class _Parts:
                     parts.append(part.hexdigest())
                     bad = self._differs(number + len(parts) - 1, parts[-1], bad)
                     rest, part, room = rest[room:], hashlib.sha256(), RANGE_BYTES
+                    if self._wanted.parts and self._reader.enough():
+                        raise StoppedError(self._path, 0)
                 part.update(rest)
                 room -= len(rest)
         except StoppedError:

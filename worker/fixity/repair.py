@@ -162,7 +162,9 @@ class Repairer:
         try:
             if not entry.path:
                 return self._refused(entry, Outcome.NO_QUORUM, "the object as a whole: repair what is named beside it first")
-            right = right_root_file(entry.path) if copy.kind == "root" else work.sources.right(entry.path, work.version, work.manifest)
+            right = (
+                right_root_file(entry.path) if copy.kind == "root" else work.sources.right(entry.path, work.version, work.manifest)
+            )
             if right is not None:
                 self._ledger_agrees(known, right)
                 with work.sources.file(right, _twins(entry.path, work.version)) as good:

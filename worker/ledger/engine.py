@@ -26,6 +26,12 @@ class LedgerDamagedError(PermanentError):
     code: ClassVar[str] = "ledger-damaged"
 
 
+class LedgerRoleError(PermanentError):
+    """The account that the API uses may see every tenant's rows: row-level security does not hold for it."""
+
+    code: ClassVar[str] = "ledger-role"
+
+
 _VERSIONS = Path(migrations.__file__).parent / "versions"
 HEAD = max(path.name[:4] for path in _VERSIONS.glob("[0-9]*.py"))
 """The newest migration; compared first, because loading Alembic costs 0.2 s."""
@@ -58,14 +64,28 @@ def open_engine(url: str, *, everything: bool = True, pool: Pool | None = None) 
 
     Raises:
         OperationalError: The server does not answer.
+        LedgerRoleError: Not *everything* may be seen, and the account is one that the wall does not hold.
     """
     engine = _server(sa.make_url(url), pool or Pool(), everything=everything) if _on_server(url) else _file(url)
     with engine.connect() as connection:
+        if not everything and _above_the_wall(connection):
+            raise LedgerRoleError(
+                "is a superuser or has BYPASSRLS, so that nothing would keep one tenant from another's rows but our own queries",
+                f"the account {engine.url.username!r} of the ledger",
+                "Make an account without either, let it own the database, and name it in BEVARA_LEDGER_URL.",
+            )
         known = "alembic_version" in sa.inspect(connection).get_table_names()
         version = connection.scalar(sa.text("SELECT version_num FROM alembic_version")) if known else None
     if version != HEAD:
         _migrate(engine)
     return engine
+
+
+def _above_the_wall(db: sa.Connection) -> bool:
+    if db.dialect.name != "postgresql":
+        return False
+    role = "SELECT rolsuper OR rolbypassrls FROM pg_roles WHERE rolname = current_user"
+    return bool(db.exec_driver_sql(role).scalar())
 
 
 def _on_server(url: str) -> bool:

@@ -81,6 +81,7 @@ class Ledger:
 
         Raises:
             LedgerUnreachableError: The server does not answer.
+            LedgerRoleError: Not *everything* may be seen, and the account is one that row-level security does not hold.
         """
         try:
             return cls(database.open_engine(url, everything=everything, pool=pool))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, ProcessCollector
@@ -136,6 +136,12 @@ class Metrics:
             for state, count in (("pending", depth.pending), ("queued", depth.queued), ("leased", depth.leased)):
                 self.queue_tasks.labels(owner, state).inc(count)
             self.queue_oldest.labels(owner).set(depth.oldest_pending_s)
+
+    def watch_worker(self, in_hand: Callable[[], float], scratch_bytes: Callable[[], float], most_bytes: int) -> None:
+        """Ask a worker for what it has in hand, and how much of its scratch area is in use, whenever Prometheus asks."""
+        self.in_hand.set_function(in_hand)
+        self.scratch.labels("used").set_function(scratch_bytes)
+        self.scratch.labels("allowed").set(most_bytes)
 
     def observe_job(self, tenant: str, state: str) -> None:
         """Count a job that ended."""

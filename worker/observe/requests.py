@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 from worker.observe.metrics import OTHER, Metrics
+from worker.observe.traces import Tracing
 
 log = logging.getLogger(__name__)
 
@@ -28,9 +29,9 @@ CLIENT_GONE = 499  # nginx's word for a client that did not wait
 class ObservedRequests:
     """Wraps an ASGI application: ``app.add_middleware(ObservedRequests, metrics=metrics)``."""
 
-    def __init__(self, app: App, metrics: Metrics) -> None:
-        """Pass everything on to *app*, and tell *metrics*."""
-        self._app, self._metrics = app, metrics
+    def __init__(self, app: App, metrics: Metrics, tracing: Tracing | None = None) -> None:
+        """Pass everything on to *app*, and tell *metrics* and *tracing*."""
+        self._app, self._metrics, self._tracing = app, metrics, tracing or Tracing.off()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request and count it, also when it fails."""
@@ -46,16 +47,23 @@ class ObservedRequests:
                 status = message["status"]
             await send(message)
 
-        try:
-            await self._app(scope, receive, watched)
-        except Exception:
-            status = 500
-            raise
-        finally:
-            self._tell(scope, status, time.monotonic() - began)
+        with self._tracing.span("request") as tell:
+            try:
+                await self._app(scope, receive, watched)
+            except Exception:
+                status = 500
+                raise
+            finally:
+                method, route = _method(scope), getattr(scope.get("route"), "path", UNMATCHED)
+                tell({"method": method, "route": route, "status": status})
+                self._tell(method, route, status, time.monotonic() - began)
 
-    def _tell(self, scope: Scope, status: int, seconds: float) -> None:
-        method = scope["method"] if scope["method"] in METHODS else OTHER
-        route = getattr(scope.get("route"), "path", UNMATCHED)
+    def _tell(self, method: str, route: str, status: int, seconds: float) -> None:
         self._metrics.observe_request(method, route, status, seconds)
         log.info("%s %s %d in %.3f s", method, route, status, seconds)
+
+
+def _method(scope: Scope) -> str:
+    """The method, or ``other``: clients may send any word."""
+    method: str = scope["method"]
+    return method if method in METHODS else OTHER

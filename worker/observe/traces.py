@@ -19,7 +19,11 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.trace.export import SpanExporter
 
 Ids = str | int | float | bool
-SpanMaker = Callable[[str, str | None, dict[str, Ids]], contextlib.AbstractContextManager[None]]
+Tell = Callable[[dict[str, Ids]], None]
+"""Adds to an open span what is only known at its end."""
+
+Span = contextlib.AbstractContextManager[Tell]
+SpanMaker = Callable[[str, str | None, dict[str, Ids]], Span]
 
 
 class Tracing:
@@ -32,7 +36,7 @@ class Tracing:
     @classmethod
     def off(cls) -> Tracing:
         """Spans that do nothing."""
-        return cls(lambda _name, _job, _ids: contextlib.nullcontext(), lambda: None)
+        return cls(lambda _name, _job, _ids: contextlib.nullcontext(_untold), lambda: None)
 
     @classmethod
     def to(cls, endpoint: str | None, process: str, exporter: SpanExporter | None = None) -> Tracing:
@@ -57,11 +61,11 @@ class Tracing:
                 "Install bevara with its extra `traces`, or unset it.",
             ) from missing
 
-    def span(self, name: str, *, job: str | None = None, **ids: Ids) -> contextlib.AbstractContextManager[None]:
+    def span(self, name: str, *, job: str | None = None, **ids: Ids) -> Span:
         """A span around a ``with`` block.
 
         Args:
-            name: A fixed word: ``task``, ``commit``, ``GET /v1/jobs/{job_id}``.
+            name: A fixed word: ``file``, ``commit``, ``request``.
             job: Puts it into the job's trace.
             ids: Attributes: ids, counts and codes; never a name of a record (P7).
         """
@@ -84,19 +88,27 @@ def _opentelemetry(endpoint: str, process: str, exporter: SpanExporter | None) -
     tracer = provider.get_tracer("bevara", __version__)
 
     @contextlib.contextmanager
-    def make(name: str, job: str | None, ids: dict[str, Ids]) -> Iterator[None]:
-        attributes = {f"bevara.{key}": value for key, value in {**({"job": job} if job else {}), **ids}.items()}
+    def make(name: str, job: str | None, ids: dict[str, Ids]) -> Iterator[Tell]:
+        attributes = _named({**({"job": job} if job else {}), **ids})
         # An exception's text may hold a file's name: its type is all that goes out.
         with tracer.start_as_current_span(
             name, context=_of_job(job), attributes=attributes, record_exception=False, set_status_on_exception=False
         ) as span:
             try:
-                yield
+                yield lambda more: span.set_attributes(_named(more))
             except BaseException as problem:
                 span.set_status(StatusCode.ERROR, type(problem).__qualname__)
                 raise
 
     return Tracing(make, provider.shutdown)
+
+
+def _untold(_: dict[str, Ids]) -> None:
+    """Nobody listens."""
+
+
+def _named(ids: dict[str, Ids]) -> dict[str, Ids]:
+    return {f"bevara.{key}": value for key, value in ids.items()}
 
 
 def _of_job(job: str | None) -> Context | None:

@@ -40,6 +40,7 @@ class Bearings:
     in_hand: InHand
     desk: Desk
     patience: Patience
+    put_off: Callable[[str], None] = lambda _: None  # told the reason, for metrics
 
 
 class Files:
@@ -62,7 +63,9 @@ class Files:
         if task is None:
             log.debug("task %s: nothing to do, the message came twice or the task was cancelled", task_id)
             return
-        with here.in_hand.holding(task), bound(job=task.job.id, task=task.id, tenant=task.job.tenant):
+        job, tenant = task.job.id, task.job.tenant
+        span = self._service.tracing.span("file", job=job, task=task.id, tenant=tenant)
+        with here.in_hand.holding(task), bound(job=job, task=task.id, tenant=tenant), span:
             try:
                 record = self._ended(task)
             except (LostTaskError, DroppedError):
@@ -112,6 +115,7 @@ class Files:
             return give_up(self._service.ledger, task, known)
         reason, pause_s = getattr(known, "reason", "disk-full"), pause_s or FULL_S  # a full disk is waited for without end
         log.warning("task %s of job %s: waits %.0f s, %s", task.id, task.job.id, pause_s, reason)
+        self._here.put_off(reason)
         self._back(task, lambda: self._service.ledger.queue.postpone(task.id, self._here.name, pause_s, reason))
         return None
 

@@ -5,7 +5,9 @@ As there, dramatiq's own retries and time limit are left out (``broker``). What 
 
 from __future__ import annotations
 
+import logging
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -15,18 +17,45 @@ from dramatiq.brokers.redis import RedisBroker, _RedisConsumer
 from redis.backoff import ExponentialWithJitterBackoff
 from redis.retry import Retry
 
+from worker.queue.actors import FILES, JOBS
+
 NAMESPACE = "bevara"
 DEAD_MESSAGE_TTL_MS = 60_000  # a message says nothing that the ledger does not know: no use in keeping dead ones
 HEARTBEAT_TIMEOUT_MS = 60_000  # messages that a dead worker had fetched come back after this; the ledger's leases are quicker
 ANSWER_S = 10.0  # a server that gives no answer for so long is treated as gone
-PIECE_S = 30  # connections idle for longer are asked whether they still live
+SELDOM_S = 60.0
+IDLE_S = 30  # connections idle for longer are asked whether they still live
+
+
+class _Seldom(logging.Filter):
+    """Lets the same words of dramatiq's consumers through once a minute: they try to reach an absent server every few seconds."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._said_s: dict[str, float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether *record* is to be written."""
+        moment_s = time.monotonic()
+        if moment_s - self._said_s.get(str(record.msg), -SELDOM_S) < SELDOM_S:
+            return False
+        self._said_s[str(record.msg)] = moment_s
+        return True
+
+
+def quieten() -> None:
+    """Let dramatiq speak of errors only, and not of the same one over and over."""
+    logging.getLogger("dramatiq").setLevel(logging.ERROR)
+    seldom = _Seldom()
+    for queue in (FILES, JOBS):
+        logging.getLogger(f"dramatiq.worker.ConsumerThread({queue})").addFilter(seldom)
 
 
 def client(url: str) -> redis.Redis:
     """A Redis client for *url* (``redis://`` or ``rediss://``, password and certificate authority in it), which reconnects."""
     retry = Retry(ExponentialWithJitterBackoff(base=0.05, cap=0.5), 2)  # the processes wait and try again themselves
     return redis.Redis.from_url(
-        url, socket_timeout=ANSWER_S, socket_connect_timeout=ANSWER_S, health_check_interval=PIECE_S, retry=retry
+        url, socket_timeout=ANSWER_S, socket_connect_timeout=ANSWER_S, health_check_interval=IDLE_S, retry=retry
     )
 
 

@@ -129,6 +129,8 @@ class Scheduler:
             log.info("scheduler %s: %s", self.name, "leads" if leads else "another leads now")
         self.leads = leads
         self._metrics.leader.set(leads)
+        if not leads:
+            self._metrics.observe_depth({})  # what it knew is getting old; the leader tells it now
 
     def _look_at_queue(self) -> None:
         """An emptied queue is filled again at once; the first look of all finds it new, too."""

@@ -61,7 +61,8 @@ class Steps:
             return
         self.in_hand.add(job_id)
         try:
-            with bound(job=job_id, tenant=step.job.tenant):
+            span = self._service.tracing.span(str(step.step), job=job_id, tenant=step.job.tenant)
+            with bound(job=job_id, tenant=step.job.tenant), span:
                 after = self._taken(step)
                 if after is not None:
                     self._moved(step, after)
@@ -90,6 +91,7 @@ class Steps:
     def _later(self, step: JobStep, pause_s: float, why: str) -> None:
         here, queue = self._here, self._service.ledger.queue
         log.warning("job %s: %s waits %.0f s, %s", step.job.id, step.step, pause_s, why)
+        here.put_off(why)
         here.patience.with_ledger(lambda: queue.postpone_job(step.job.id, here.name, pause_s, why), give_up=False)
 
     def _moved(self, step: JobStep, after: _After) -> None:

@@ -27,6 +27,7 @@ from worker.queue.desk import Desk
 from worker.queue.files import Bearings, Files, Work
 from worker.queue.in_hand import Heartbeat, InHand
 from worker.queue.patience import Patience
+from worker.queue.redis_broker import quieten
 from worker.queue.steps import Steps
 from worker.record import FileRecord
 
@@ -62,7 +63,10 @@ class WorkerProcess:
         self._stopping, self._at_once = threading.Event(), threading.Event()
         in_hand = InHand()
         lease_s = service.settings.lease_s
-        self._here = Bearings(self.name, lease_s, in_hand, Desk(service, in_hand), Patience(self._stopping))
+        self._here = Bearings(
+            self.name, lease_s, in_hand, Desk(service, in_hand), Patience(self._stopping), self._metrics.observe_postponed
+        )
+        self._metrics.watch_worker(lambda: self.in_hand, lambda: service.spool.used_bytes, service.settings.scratch_bytes)
         self._files = Files(service, self._here, self._ended, work)
         self._steps = Steps(service, self._here, self._metrics.observe_job)
         self._heartbeat = Heartbeat(service.ledger.queue, self.name, in_hand, lease_s, self._lost)
@@ -71,6 +75,7 @@ class WorkerProcess:
     def run(self) -> None:
         """Work until ``stop``."""
         broker = self._service.broker
+        quieten()
         actors.declare(broker, self._files.message)
         actors.declare_jobs(broker, self._steps.message)
         self._heartbeat.start()

@@ -98,11 +98,7 @@ class Committer:
 
     def _still_mine(self, mine: Marker) -> None:
         if self.marker(mine.object_id) != mine:
-            raise CommitRaceError(
-                f"version {mine.version} is being committed by another process, and this one stopped",
-                mine.object_id,
-                "Nothing is lost: it is looked at again.",
-            )
+            raise _race(mine)
 
     # Committing
 
@@ -121,10 +117,10 @@ class Committer:
                 mine = Marker(draft.object_id, draft.version, _write_inventory(draft, note, text))
             try:
                 self._make(draft, mine, text)
-            except CommitRaceError:
-                if self._store.head(draft.object_id) >= draft.version:
-                    return self._already(draft)
-                raise
+            except (CommitRaceError, NotInStoreError):  # the other one may have finished, and cleared the staging area
+                if self._store.head(draft.object_id) < draft.version:
+                    raise _race(mine) from None
+                return self._already(draft)
         return draft.version
 
     def _make(self, draft: StagedDraft, mine: Marker, text: BinaryIO) -> None:
@@ -278,6 +274,11 @@ class Committer:
 
 def _marker_key(object_id: str) -> str:
     return f"{MARKERS}{home_of(object_id).split('/')[1]}.json"
+
+
+def _race(mine: Marker) -> CommitRaceError:
+    what = f"version {mine.version} is being committed by another process, and this one stopped"
+    return CommitRaceError(what, mine.object_id, "Nothing is lost: it is looked at again.")
 
 
 def _check(draft: StagedDraft) -> None:
