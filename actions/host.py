@@ -7,6 +7,7 @@ It trusts nothing it reads from a file, and the worker trusts nothing it says be
 
 from __future__ import annotations
 
+import faulthandler
 import gc
 import os
 import resource
@@ -28,6 +29,7 @@ COLLECT_EVERY = 50  # files; reference cycles of parsers are freed in one go, no
 
 def main() -> int:
     """Serve requests until standard input ends."""
+    faulthandler.enable()  # a crash then says on standard error whose code it was in
     answers = os.dup(1)
     os.dup2(2, 1)
     _limit()

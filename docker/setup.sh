@@ -17,7 +17,12 @@ packages=(
   fonts-liberation fonts-dejavu-core fonts-urw-base35 fonts-crosextra-carlito fonts-crosextra-caladea # metric-compatible with the usual fonts
   fonts-noto-core fonts-droid-fallback                     # glyphs that those lack
 )
-[ "$purpose" = dev ] && packages+=(imagemagick) # the yardstick of `make bench` converts pictures with it
+if [ "$purpose" = dev ]; then
+  packages+=(imagemagick) # the yardstick of `make bench` converts pictures with it
+  # The tests start servers of their own; one that came another way will do.
+  command -v redis-server >/dev/null || packages+=(redis-server)
+  compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || command -v initdb >/dev/null || packages+=(postgresql)
+fi
 command -v java >/dev/null || packages+=(default-jre-headless)
 [ "$purpose" = system ] || command -v mvn >/dev/null || packages+=(maven) # an image has fetched what it needs
 
@@ -43,6 +48,15 @@ if [ ${#missing[@]} -gt 0 ]; then
   else say "system packages are missing and this user may not install them. As root, run:"; echo "$line" >&2; exit 3; fi
   say "installing system packages: ${missing[*]}"
   log=$(mktemp)
+  # Debian starts a server as soon as it is installed. Ours are for tests, which start their own: `policy-rc.d` says no to
+  # starting while this runs, and what came new is not started with the machine either.
+  servers=()
+  for package in "${missing[@]}"; do case $package in redis-server|postgresql) servers+=("$package") ;; esac; done
+  policy=/usr/sbin/policy-rc.d
+  if [ ${#servers[@]} -gt 0 ] && [ ! -e "$policy" ]; then
+    trap '"${as[@]}" rm -f "$policy"' EXIT
+    printf '#!/bin/sh\nexit 101\n' | "${as[@]}" tee "$policy" >/dev/null && "${as[@]}" chmod 755 "$policy"
+  fi
   if ! { "${as[@]}" apt-get update && "${as[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "${missing[@]}"; } >"$log" 2>&1; then
     tail -n 20 "$log" >&2; say "apt-get failed (above); what it was: $line"; exit 3
   fi
@@ -86,4 +100,30 @@ if [ -d "$jars" ] && [ ! -f "$jars/verapdf.jsa" ]; then # Java's class archive: 
     "$PWD/$jars" "$sample" \
     || say "no class archive for veraPDF: it will only start more slowly"
   rm -rf "$sample"
+fi
+
+# S3 servers for the tests, pinned. Built, because neither is in Debian; rclone (a Python package) serves where they are not.
+s3_server() { # name, module with the command's path, version, oldest Go
+  local target=build/servers stamp="build/servers/.$1"
+  [ -x "$target/$1" ] && [ "$(cat "$stamp" 2>/dev/null)" = "$2@$3" ] && return
+  if [ "$(printf '%s\n' "$4" "$go" | sort -V | head -n 1)" != "$4" ]; then
+    say "$1 is not built: it needs Go $4 or newer, and here is ${go:-none}"
+    return 1
+  fi
+  say "building $1 with Go into $target (several minutes the first time)"
+  mkdir -p "$target"
+  if ! GOTOOLCHAIN=local GOBIN="$PWD/$target" go install "$2@$3" >"$target/$1.log" 2>&1; then
+    tail -n 5 "$target/$1.log" >&2
+    say "$1 could not be built (above)"
+    return 1
+  fi
+  echo "$2@$3" >"$stamp"
+}
+if [ "$purpose" = dev ]; then
+  go=$(go env GOVERSION 2>/dev/null | sed 's/^go//') || go=
+  built=0
+  s3_server minio github.com/minio/minio v0.0.0-20260212201848-7aac2a2c5b7c 1.24 && built=$((built + 1))
+  s3_server versitygw github.com/versity/versitygw/cmd/versitygw v1.8.0 1.25 && built=$((built + 1))
+  [ $built -gt 0 ] || say "the tests of S3 use rclone instead"
+  if [ $built -lt 2 ] && [ "${CI:-}" = true ]; then exit 3; fi
 fi

@@ -73,3 +73,11 @@ def preserved(sample_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> 
     """An archive of the samples, and how its job ended. Not to be changed."""
     archive = tmp_path_factory.mktemp("preserved") / "archive"
     return archive, bevara("preserve", sample_folder, "--archive", archive)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say which real S3 servers this run has used."""
+    from tests.servers.s3 import COVERED
+
+    if COVERED:
+        terminalreporter.write_line(f"S3 servers that this run covered: {', '.join(sorted(COVERED))}")

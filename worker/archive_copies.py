@@ -78,11 +78,12 @@ class Configured:
             return cls()
         try:
             data = json.loads(path.read_bytes())
-            if data.pop("schema") != _SCHEMA:
-                raise ValueError("another schema")
-            return cls(tuple(Beside(**one) for one in data.get("places", ())), data.get("audit"))
+            schema, said = data["schema"], cls(tuple(Beside(**one) for one in data.get("places", ())), data.get("audit"))
         except (ValueError, TypeError, KeyError) as wrong:
             raise CopiesError(f"cannot be read: {wrong}", str(path), "Correct it, or take it from a backup.") from wrong
+        if schema != _SCHEMA:
+            raise CopiesError(f"is of another schema: {schema}", str(path), "Use the bevara that wrote it.")
+        return said
 
     def write(self, archive: Path) -> None:
         """To the archive's folder, durable."""
@@ -176,9 +177,9 @@ def opened(one: Beside) -> Place:
     if parts.scheme == "file" and parts.path.startswith("/") and not parts.netloc:
         return FolderPlace(one.name, Path(unquote(parts.path)), is_store=one.is_store)
     endpoints = ServiceSettings.load(needs=()).s3
-    if one.endpoint not in endpoints:
+    endpoint = endpoints.get(one.endpoint or "")
+    if endpoint is None:
         name = (one.endpoint or "NAME").upper().replace("-", "_")
         remedy = f"Set BEVARA_S3_{name}_ENDPOINT, _ACCESS_KEY and _SECRET_KEY."
         raise CopiesError(f"its S3 endpoint {one.endpoint!r} is not in the settings", one.name, remedy)
-    endpoint = endpoints[one.endpoint]
     return BucketPlace(one.name, lambda: open_bucket(one.url, endpoint), is_store=one.is_store)

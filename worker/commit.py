@@ -15,7 +15,9 @@ import sqlalchemy as sa
 
 from actions.errors import TransientError
 from worker import premis
-from worker.ledger.events import ChainedEvent
+from worker.digests import copy_and_digest
+from worker.fixity.knowledge import Knowledge
+from worker.ledger.events import ChainedEvent, now
 from worker.ledger.facts import Job
 from worker.ledger.ledger import Ledger
 from worker.ledger.schema import contents, entries, events, packages, tasks
@@ -57,6 +59,9 @@ def commit_job(store: Store, ledger: Ledger, draft: Draft, job: Job) -> int | No
     # Not the clock: a commit that is begun again by another process comes to the same bytes.
     note = VersionNote(ledger.news_time(job), f"job {job.id}, policy {job.policy.name} {job.policy.version}", SOFTWARE, ADDRESS)
     version = store.commit(draft, _state(ledger, job, metadata), note, dropped=_dropped(ledger, job))
+    with store.inventory(job.object_id) as stream:  # audits hold every copy to it: whoever replaces it later is caught
+        inventory = copy_and_digest(stream)
+    Knowledge(ledger.transactions).committed(job.object_id, version, inventory.sha512, now())
     ledger.finish_job(job, version)
     return version
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -17,6 +19,7 @@ from worker.api.app import create
 from worker.app import Service
 from worker.commit import commit_job
 from worker.ledger.facts import Found
+from worker.ledger.ledger import Ledger
 from worker.ledger.service_facts import Submission
 from worker.paths import archival_path
 from worker.record import FileRecord, PolicyRef, Status
@@ -37,11 +40,21 @@ class Tenanted:
     made: dict[str, str] = field(default_factory=dict)
 
 
+@cache
+def _empty_ledger() -> bytes:
+    """A ledger with the newest schema, made once: hundreds of tests need one each."""
+    with tempfile.TemporaryDirectory() as folder:
+        Ledger.connect(f"sqlite:///{folder}/empty").close()
+        return Path(folder, "empty").read_bytes()
+
+
 def open_service(folder: Path, *, everything: bool = False, **settings: object) -> Service:
     """A service with SQLite and folders; what is in *settings* replaces the defaults. *everything*: a worker's, not the API's."""
     environ = {"BEVARA_LEDGER_URL": f"sqlite:///{folder}/ledger.sqlite3", "BEVARA_SCRATCH": str(folder / "scratch")}
     environ |= {f"BEVARA_{name.upper()}": str(value) for name, value in settings.items()}
     (folder / "scratch").mkdir(parents=True, exist_ok=True)
+    if not (folder / "ledger.sqlite3").exists():
+        (folder / "ledger.sqlite3").write_bytes(_empty_ledger())
     return Service.open(ServiceSettings.load(environ), everything=everything)
 
 

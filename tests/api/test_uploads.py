@@ -53,7 +53,7 @@ def test_a_file_arrives_as_it_was_sent(ask, put, upload, lund) -> None:
     assert ask("GET", f"/v1/uploads/{upload}/files").json()["files"] == [{"path": "mapp/brev å.txt", "size_bytes": len(DATA)}]
 
 
-@pytest.mark.parametrize("data", [b"", b"PK\x03\x04" + os.urandom(50)])
+@pytest.mark.parametrize("data", [b"", b"PK\x03\x04" + os.urandom(50)], ids=["empty", "zip"])
 def test_an_empty_file_is_a_file_and_a_zip_stays_a_zip(put, upload, lund, data) -> None:
     assert put("a.zip", data, **{"Content-Digest": digest(data)}).status_code == 200
     assert stored(lund.folders["arkiv"]) == {f"uploads/{upload}/a.zip": data}

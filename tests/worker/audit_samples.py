@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Self
 
 import sqlalchemy as sa
 from store_samples import POLICY, keep
@@ -72,7 +73,9 @@ class Clock:
 class Lab:
     """Use as a context manager."""
 
-    def __init__(self, folder: Path, others: Mapping[str, Place] | None = None, rules: Rules = LENIENT, *, two: bool = True) -> None:
+    def __init__(
+        self, folder: Path, others: Mapping[str, Place] | None = None, rules: Rules = LENIENT, *, two: bool = True
+    ) -> None:
         self.folder, self.rules, self.clock = folder, rules, Clock()
         self.ledger = Ledger.open(folder / LEDGER)
         self.tx = self.ledger.transactions
@@ -87,7 +90,7 @@ class Lab:
         clock = AuditClock(self.tx, self.clock)
         return Auditor(self.tx, places or self.places, lambda _t, _p: self.rules, clock=clock, stop=stop)
 
-    def __enter__(self) -> Lab:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -118,7 +121,7 @@ class Lab:
     def open(self, about: str = "bytes") -> set[tuple[str, str]]:
         return {
             (one.place, f"store/{one.path}" if one.object_id == ROOT else f"{folder_of(one.object_id)}/{one.path}")
-            for one in self.auditor.book.list(limit=10**6)
+            for one in self.auditor.book.some(limit=10**6)
             if one.state == "open" and one.about == about and one.object_id and one.verdict != "unreadable"
         }
 

@@ -67,7 +67,9 @@ def test_every_file_of_every_kind_is_read(lab: Lab) -> None:
         home = folder_of(lab.objects()[0])
         of_root = [file for file in lab.files() if file[1].count("/") < 3 or file[1].endswith("config.json")]
         lab.auditor.copies.forward("test", copies.c.object_id == lab.objects()[0])
-        for one in [file for file in [*lab.files(), *of_root] if file[0] == PRIMARY and (file[1].startswith(home) or file in of_root)]:
+        for one in [
+            file for file in [*lab.files(), *of_root] if file[0] == PRIMARY and (file[1].startswith(home) or file in of_root)
+        ]:
             path = lab.path(one)
             whole = path.read_bytes()
             damage = chance.choice(["flip", "cut", "gone"])
@@ -219,14 +221,14 @@ def test_wrong_bytes_now_and_then_are_not_called_a_mismatch(lab: Lab) -> None:
 
     auditor.run()
 
-    listed = auditor.book.list()
+    listed = auditor.book.some()
     assert {one.verdict for one in listed} == {"unreadable"}
     assert any(one.about == "unstable" for one in listed)
     for one in auditor.copies.some(copies.c.place == PRIMARY):
         assert (one.due == due[one.id]) == (one.last_verdict == "unreadable")
     lab.clock.offset = timedelta(days=1)
     lab.auditor.run()
-    assert [one for one in auditor.book.list() if one.state == "open"] == []
+    assert [one for one in auditor.book.some() if one.state == "open"] == []
 
 
 def test_a_place_that_is_not_mounted_is_unreadable_not_missing(lab: Lab) -> None:
@@ -234,7 +236,7 @@ def test_a_place_that_is_not_mounted_is_unreadable_not_missing(lab: Lab) -> None
     lab.roots["b"].mkdir()
 
     assert lab.audit() == set()
-    listed = [one for one in lab.auditor.book.list() if one.state == "open"]
+    listed = [one for one in lab.auditor.book.some() if one.state == "open"]
     assert {(one.place, one.verdict) for one in listed} == {("b", "unreadable")}
     before = lab.auditor.copies.some(copies.c.place == "b")
     lab.auditor.run()  # put off: not asked again at once
@@ -244,7 +246,7 @@ def test_a_place_that_is_not_mounted_is_unreadable_not_missing(lab: Lab) -> None
     lab.roots["b"].with_name("away").rename(lab.roots["b"])
     lab.clock.offset = timedelta(hours=1)
     lab.auditor.run()
-    assert [one for one in lab.auditor.book.list() if one.state == "open"] == []
+    assert [one for one in lab.auditor.book.some() if one.state == "open"] == []
 
 
 # Deadlines
@@ -315,7 +317,9 @@ def test_deadlines_are_spread_evenly_and_before_the_promise() -> None:
 def test_what_is_overdue_longest_comes_first_and_nothing_is_too_old(lab: Lab) -> None:
     with lab.ledger.engine.begin() as db:
         for number, row in enumerate(db.execute(sa.select(copies.c.id)).all()):
-            db.execute(sa.update(copies).where(copies.c.id == row.id).values(turn=f"{1990 + number}-01-01T00:00:00.000Z", due="1999"))
+            db.execute(
+                sa.update(copies).where(copies.c.id == row.id).values(turn=f"{1990 + number}-01-01T00:00:00.000Z", due="1999")
+            )
     order = []
     assert sum(one.overdue for one in lab.auditor.copies.states(lab.clock())) == len(lab.auditor.copies.some())
     while True:
@@ -340,7 +344,7 @@ def test_a_clock_that_went_back_puts_nothing_off(lab: Lab) -> None:
     assert ran.clock is not None
     assert "went back by 365.0 days" in ran.clock
     assert ran.copies == len(lab.auditor.copies.some())  # all claim to have been read in what is now the future
-    assert any(one.about == "clock" for one in lab.auditor.book.list())
+    assert any(one.about == "clock" for one in lab.auditor.book.some())
     assert lab.auditor.run().clock is None
 
 
@@ -415,7 +419,7 @@ def test_repair_waits_for_as_many_people_as_the_tenant_asks_for(lab: Lab, mode: 
     one = next(one for one in lab.files() if one[0] == PRIMARY and one[1].endswith("fil 2.txt"))
     flip(lab.path(one), __import__("random").Random(1))
     lab.audit()
-    number = lab.auditor.book.list(findings.c.state == "open")[0].id
+    number = lab.auditor.book.some(findings.c.state == "open")[0].id
     for person in range(people):
         assert [done.outcome for done in lab.repair()] == [Outcome.WAITS]
         lab.auditor.book.approve(number, TENANT, f"person {person}", lab.clock())
@@ -475,7 +479,7 @@ def test_external_objects_are_audited_and_never_written_to(lab: Lab, tmp_path: P
     place = FolderPlace("theirs", kept, is_store=False)
     auditor = lab.make(places={**lab.places, (TENANT, "theirs"): place})
     digest = hashlib.sha256(b"theirs").hexdigest()
-    assert register_external(lab.tx, TENANT, "theirs", "objekt.bin", LENIENT, lab.clock(), sha256=digest, sha512=None)
+    assert register_external(lab.tx, TENANT, "theirs", "objekt.bin", rules=LENIENT, now=lab.clock(), sha256=digest, sha512=None)
     lab.all_due()
     assert auditor.run().verdicts == {Verdict.OK: len(auditor.copies.some())}
     (kept / "objekt.bin").write_bytes(b"Theirs")

@@ -164,7 +164,9 @@ def test_an_auditor_killed_at_random_moments_50_times(folders: Path) -> None:
         for _ in range(2):
             assert bevara(folder, "--all").wait(300) in (0, 1)
         assert lab.open() == set()
-        opened = [(one.place, one.object_id, one.path, one.verdict) for one in lab.auditor.book.list(limit=10**6) if one.about == "bytes"]
+        opened = [
+            (one.place, one.object_id, one.path, one.verdict) for one in lab.auditor.book.some(limit=10**6) if one.about == "bytes"
+        ]
         assert len(opened) >= len(bad)
         for name, root in lab.roots.items():
             assert store_tree(root) == whole[name]
@@ -186,7 +188,7 @@ def test_two_auditors_at_once_read_each_copy_once(folders: Path) -> None:
         assert sum(one.copies for one in ran) == total
         assert all(one.copies > 0 for one in ran)
         assert lab.open() == bad
-        assert len([one for one in lab.auditor.book.list() if one.about == "bytes"]) == len(bad)
+        assert len([one for one in lab.auditor.book.some() if one.about == "bytes"]) == len(bad)
 
 
 # S3
@@ -199,7 +201,7 @@ def on_s3(request: pytest.FixtureRequest, tmp_path: Path, filled: Path):
     server = request.getfixturevalue("minio_server")
     bucket = server.new_bucket()
     with FaultyProxy(server.port) as proxy:
-        place = BucketPlace("s3", lambda: S3Bucket(client_of(server.through(proxy.port)), bucket, "lund/kopia", timeout_s=3))
+        place = BucketPlace("s3", lambda: S3Bucket(client_of(server.through(proxy.port)), bucket, "lund/kopia"))
         direct = BucketPlace("s3", lambda: S3Bucket(client_of(server.endpoint), bucket, "lund/kopia"))
         with Lab(folder, {"s3": direct}) as lab:
             register(lab.auditor, TENANT, PRIMARY, iter(lab.objects()), LENIENT)
@@ -236,7 +238,7 @@ def test_a_server_that_throttles_breaks_off_or_is_away_is_unreadable_never_misma
             auditor.copies.forward("test", copies.c.place == "s3")
             lab.clock.offset = timedelta(days=day)
             auditor.run(most_copies=6)
-            open_now = [one for one in auditor.book.list(limit=10**6) if one.state == "open" and one.place == "s3"]
+            open_now = [one for one in auditor.book.some(limit=10**6) if one.state == "open" and one.place == "s3"]
             assert open_now
             assert {one.verdict for one in open_now} == {"unreadable"}
             proxy.clear()
@@ -244,7 +246,7 @@ def test_a_server_that_throttles_breaks_off_or_is_away_is_unreadable_never_misma
     lab.clock.offset = timedelta(days=10)
     auditor.copies.forward("test", copies.c.place == "s3")
     assert auditor.run().verdicts == {Verdict.OK: number}
-    assert [one for one in auditor.book.list(limit=10**6) if one.state == "open"] == []
+    assert [one for one in auditor.book.some(limit=10**6) if one.state == "open"] == []
 
 
 def test_wrong_bytes_every_50th_read_over_s3_are_not_a_mismatch(on_s3) -> None:
@@ -257,5 +259,5 @@ def test_wrong_bytes_every_50th_read_over_s3_are_not_a_mismatch(on_s3) -> None:
 
     flipped = [one for one in proxy.done if one[0] == "flip"]
     assert flipped
-    assert {one.verdict for one in auditor.book.list()} <= {"unreadable"}
+    assert {one.verdict for one in auditor.book.some()} <= {"unreadable"}
     assert lab.open() == set()

@@ -40,7 +40,7 @@ def test_a_server_that_is_away_is_named_and_its_password_is_not(postgres: Postgr
 
 
 def test_work_goes_on_when_the_server_was_restarted(server: PostgresServer) -> None:
-    """Without a word between: a pooled connection that died with the old server fails nobody."""
+    """Leases, results and counts stand; what was asked meanwhile was refused in words that say it can be asked again."""
     ledger = Ledger.connect(server.database())
     tenants(ledger, "lund")
     job_id = open_job(ledger, files=3)
@@ -56,6 +56,17 @@ def test_work_goes_on_when_the_server_was_restarted(server: PostgresServer) -> N
     assert ledger.queue.heartbeat(WORKER, LEASE_S) == {third.id}
     end(ledger, third)
     assert ledger.door("lund").counts(job_id).done == 3
+    ledger.close()
+
+
+def test_a_restart_between_two_questions_fails_nobody(server: PostgresServer) -> None:
+    """A pooled connection that died with the old server is not given out."""
+    ledger = Ledger.connect(server.database())
+    tenants(ledger, "lund")
+    server.stop()
+    server.start()
+
+    assert submit(ledger)
     ledger.close()
 
 
@@ -137,6 +148,43 @@ def test_transactions_that_lock_each_other_out_are_run_again(postgres_url: str) 
     with ThreadPoolExecutor(2) as pool:
         list(pool.map(cross, "ab", "ba"))
     assert [one.name for one in ledger.tenants.list()] == ["Axx", "Bxx"]
+    ledger.close()
+
+
+def test_two_that_finish_at_once_do_not_lock_each_other_out(postgres_url: str) -> None:
+    """Both have written rows that hold on to the package before either moves the end of its chain."""
+    ledger = Ledger.connect(postgres_url)
+    tenants(ledger, "lund")
+    open_job(ledger, files=2)
+    both, todo = threading.Barrier(2, timeout=30), take(ledger)
+
+    def meet(_db: object, _cursor: object, statement: str, *_more: object) -> None:
+        if statement.startswith("SELECT packages.last_seq"):
+            both.wait()
+
+    sa.event.listen(ledger.engine, "before_cursor_execute", meet)
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(lambda task: end(ledger, task), todo))
+    assert ledger.transactions.repeated == 0
+    ledger.close()
+
+
+def test_whoever_begins_a_job_waits_for_another_that_is_just_being_begun(postgres_url: str) -> None:
+    """An older job that came in late must not begin beside the younger one that another worker is taking this moment."""
+    ledger = Ledger.connect(postgres_url)
+    tenants(ledger, "lund")
+    older, younger = submit(ledger), submit(ledger)
+    with ThreadPoolExecutor(1) as pool:
+        with ledger.engine.begin() as db:
+            db.execute(sa.select(packages.c.id).with_for_update(key_share=True))
+            db.execute(sa.update(jobs).where(jobs.c.id == younger).values(state="scanning", worker="other", lease_until="9999"))
+            claimed = pool.submit(ledger.queue.claim_job, older, WORKER, LEASE_S)
+            waiting = sa.text(
+                "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+            )
+            while not claimed.done() and not ledger.transactions.read(lambda other: other.scalar(waiting)):
+                pass
+        assert claimed.result(60) is None
     ledger.close()
 
 

@@ -74,8 +74,10 @@ def taken(service: Service, work: Callable[[Services, Task], FileRecord], *, tri
     with service.ledger.engine.begin() as db:
         db.execute(sa.update(tasks).where(tasks.c.id == task_id).values(attempts=tries - 1))
     in_hand = InHand()
-    here = Bearings("w1", 60.0, in_hand, _Desk(service), Patience(threading.Event()))  # type: ignore[arg-type]
-    files = Files(service, here, lambda _task, _record: None, work)
+    stopping = threading.Event()
+    stopping.set()  # nobody rests
+    here = Bearings("w1", 60.0, in_hand, _Desk(service), Patience(stopping))  # type: ignore[arg-type]
+    files = Files(service, here, Metrics("test"), work)
     files.message(task_id)
     return task_id, files, in_hand
 

@@ -26,12 +26,12 @@ def spool(tmp_path: Path) -> Iterator[Spool]:
 
 def elsewhere(work: object) -> None:
     """Run in another thread, to its end."""
-    failed: list[BaseException] = []
+    failed: list[ScratchFullError] = []
 
     def run() -> None:
         try:
             work()  # type: ignore[operator]
-        except BaseException as no:
+        except ScratchFullError as no:
             failed.append(no)
 
     thread = threading.Thread(target=run)

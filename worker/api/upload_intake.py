@@ -13,6 +13,7 @@ from worker.api.problems import ApiError
 from worker.api.upload_area import PART_BYTES, UploadArea, no_upload, taken
 from worker.api.upload_body import Busy, Checked
 from worker.api.upload_words import Sent, SentPart
+from worker.ledger.events import now
 from worker.ledger.service_facts import Upload
 
 _CHUNK_WAIT_S = 60.0  # a client that sends nothing for so long is given up: it holds one of few threads

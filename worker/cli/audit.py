@@ -13,7 +13,7 @@ from types import FrameType
 from sqlalchemy import ColumnElement
 
 from worker.archive_copies import ArchiveCopies, CopiesError
-from worker.cli.copies import WHERE, opened_copies, refresh
+from worker.cli.copies import WHERE, opened_copies, refresh, show_places
 from worker.fixity.auditor import Auditor, Ran
 from worker.fixity.bound import sentence
 from worker.fixity.repair import Outcome, Repaired, Repairer
@@ -112,7 +112,7 @@ def _run(args: argparse.Namespace, at: At, auditor: Auditor, asked: _Asked) -> i
         if any(one.outcome is Outcome.REPAIRED for one in repaired):
             with asked:
                 _tell(auditor.run())
-    open_now = auditor.book.list(findings.c.state == "open", findings.c.verdict != Verdict.UNREADABLE.value)
+    open_now = auditor.book.some(findings.c.state == "open", findings.c.verdict != Verdict.UNREADABLE.value)
     return 1 if open_now or (bad and ran.stopped) else 0
 
 
@@ -121,23 +121,16 @@ def _tell(ran: Ran) -> None:
         print(f"WARNING: {ran.clock}")
     rate = ran.size_bytes / ran.seconds / 1e6 if ran.seconds else 0.0
     verdicts = ", ".join(f"{number:,} {verdict}" for verdict, number in sorted(ran.verdicts.items())) or "nothing's turn"
-    print(
-        f"{ran.copies:,} copies read, {ran.files:,} files, {ran.size_bytes:,} bytes in {ran.seconds:.1f} s ({rate:,.0f} MB/s): {verdicts}"
-    )
+    read = f"{ran.copies:,} copies read, {ran.files:,} files, {ran.size_bytes:,} bytes in {ran.seconds:.1f} s"
+    print(f"{read} ({rate:,.0f} MB/s): {verdicts}")
     if ran.stopped:
         print("Stopped before the end; the next run goes on from here.")
 
 
 def _status(args: argparse.Namespace, at: At, auditor: Auditor, asked: _Asked) -> int:
     del args, asked
-    now, wrong = auditor.clock.now(), 0
-    print(f"{'tenant':20} {'place':16} {'held':>9} {'wanted':>8} {'overdue':>8} {'never read':>10}  oldest reading")
-    for one in auditor.copies.states(now):
-        wrong += one.overdue
-        print(
-            f"{one.tenant:20} {one.place:16} {one.held:9,} {one.wanted:8,} {one.overdue:8,} {one.never:10,}  {one.oldest or 'none yet'}"
-        )
-    number = len(auditor.book.list(findings.c.state == "open", limit=100_000))
+    wrong = show_places(auditor)
+    number = len(auditor.book.some(findings.c.state == "open", limit=100_000))
     print(f"{number} findings are open" + (": bevara audit findings" if number else ""))
     for tripped in Repairer(at.ledger.transactions, auditor).breaker.tripped():
         wrong += 1
@@ -195,7 +188,7 @@ def _now(auditor: Auditor, asked: _Asked, subject: str, *where: ColumnElement[bo
 def _findings(args: argparse.Namespace, at: At, auditor: Auditor, asked: _Asked) -> int:
     del at, asked
     where = () if args.all else (findings.c.state == "open",)
-    listed = auditor.book.list(*where, limit=100_000)
+    listed = auditor.book.some(*where, limit=100_000)
     for one in listed:
         if args.json:
             print(json.dumps(asdict(one), ensure_ascii=False))

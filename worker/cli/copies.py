@@ -51,7 +51,7 @@ def run(args: argparse.Namespace) -> int:
             return _external(args, at, auditor)
         if args.what == "replicate":
             return _replicate(at, auditor)
-        return _status(auditor)
+        return 1 if show_places(auditor) else 0
 
 
 def opened_copies(archive: str | None) -> ArchiveCopies | ServiceCopies:
@@ -89,7 +89,9 @@ def _external(args: argparse.Namespace, at: ArchiveCopies | ServiceCopies, audit
     if not any(digests.values()):
         raise CopiesError("has no digest to be compared with", args.key, "Give --sha256 or --sha512.")
     rules = at.rules(args.tenant, args.place)
-    new = register_external(at.ledger.transactions, args.tenant, args.place, args.key, rules, auditor.clock.now(), **digests)
+    new = register_external(
+        at.ledger.transactions, args.tenant, args.place, args.key, rules=rules, now=auditor.clock.now(), **digests
+    )
     print("registered" if new else "was registered already")
     return 0
 
@@ -108,12 +110,12 @@ def _replicate(at: ArchiveCopies | ServiceCopies, auditor: Auditor) -> int:
     return 1 if failed else 0
 
 
-def _status(auditor: Auditor) -> int:
-    now = auditor.clock.now()
-    overdue = 0
+def show_places(auditor: Auditor) -> int:
+    """Print how every place stands; returns how many copies are overdue."""
     print(f"{'tenant':20} {'place':16} {'held':>9} {'wanted':>8} {'overdue':>8} {'never read':>10}  oldest reading")
-    for one in auditor.copies.states(now):
+    overdue = 0
+    for one in auditor.copies.states(auditor.clock.now()):
         overdue += one.overdue
-        oldest = "none yet" if one.never and not one.oldest else one.oldest
-        print(f"{one.tenant:20} {one.place:16} {one.held:9,} {one.wanted:8,} {one.overdue:8,} {one.never:10,}  {oldest}")
-    return 1 if overdue else 0
+        numbers = f"{one.held:9,} {one.wanted:8,} {one.overdue:8,} {one.never:10,}"
+        print(f"{one.tenant:20} {one.place:16} {numbers}  {one.oldest or 'some never'}")
+    return overdue

@@ -30,7 +30,7 @@ def run(args: argparse.Namespace) -> int:
         for tenant, depth in sorted(queue.depth().items()):
             age = f"{depth.oldest_pending_s:.0f} s" if depth.pending else "-"
             table.add_row(tenant, *(f"{number:,}" for number in (depth.pending, depth.queued, depth.leased)), age)
-        console = Console(soft_wrap=False)
+        console = Console()
         console.print(table if table.row_count else "Nothing waits.")
         if service.settings.redis_url and not service.broker_alive():
             console.print("[red]The queue's server (Redis) does not answer.[/red] Nothing is lost: work goes on when it is back.")

@@ -6,6 +6,7 @@ Keys and places have their options in ``tenant_options``. A key's secret is prin
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -22,6 +23,7 @@ from worker.ledger.service_facts import NewKey, Place
 from worker.policy.text import load_text
 from worker.service_settings import ServiceSettings
 
+PIPE_WIDTH = 240
 Command = Callable[[Service, argparse.Namespace], int]
 
 
@@ -50,7 +52,7 @@ def _list(service: Service, args: argparse.Namespace) -> int:
     for one in service.ledger.tenants.list():
         primary = service.ledger.tenants.primary(one.id)
         table.add_row(one.id, one.name, one.state, str(one.weight), primary.url if primary else "[red]none[/red]")
-    Console(soft_wrap=True).print(table if table.row_count else "There is no tenant. Make one with `bevara tenant add ID`.")
+    _show(table, "There is no tenant. Make one with `bevara tenant add ID`.")
     return 0
 
 
@@ -80,7 +82,7 @@ def _key_list(service: Service, args: argparse.Namespace) -> int:
         state = f"revoked {key.revoked[:16]}" if key.revoked else "good"
         times = ((moment or "-")[:16] for moment in (key.created, key.expires, key.last_used))
         table.add_row(key.id, key.name, " ".join(sorted(key.scopes)), *times, state)
-    Console(soft_wrap=True).print(table if table.row_count else "It has no key.")
+    _show(table, "It has no key.")
     return 0
 
 
@@ -117,7 +119,7 @@ def _place_list(service: Service, args: argparse.Namespace) -> int:
     table = _table("place", "for", "where", "endpoint", "state")
     for place in service.ledger.tenants.places(args.tenant, retired=True):
         table.add_row(place.name, _roles(place), place.url, place.endpoint or "-", place.state)
-    Console(soft_wrap=True).print(table if table.row_count else "It has no place.")
+    _show(table, "It has no place.")
     return 0
 
 
@@ -148,7 +150,7 @@ def _policy_list(service: Service, args: argparse.Namespace) -> int:
     table = _table("policy", "version", "digest", "since")
     for policy in service.ledger.tenants.policies(args.tenant):
         table.add_row(policy.name, policy.version, f"{policy.sha256[:12]}…", policy.created[:16])
-    Console(soft_wrap=True).print(table if table.row_count else "It has none of its own; those that come with bevara can be used.")
+    _show(table, "It has none of its own; those that come with bevara can be used.")
     return 0
 
 
@@ -162,7 +164,15 @@ def _roles(place: Place) -> str:
 
 
 def _table(*columns: str) -> Table:
-    return Table(*columns, box=None, header_style="bold", pad_edge=False)
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for number, column in enumerate(columns):
+        table.add_column(column, no_wrap=number == 0, overflow="fold")  # an id that is cut off cannot be copied
+    return table
+
+
+def _show(table: Table, otherwise: str) -> None:
+    """A table, or *otherwise* when it is empty; as wide as its words where no terminal says how wide."""
+    Console(width=None if sys.stdout.isatty() else PIPE_WIDTH).print(table if table.row_count else otherwise)
 
 
 COMMANDS: dict[str, Command] = {

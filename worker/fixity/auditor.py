@@ -102,7 +102,7 @@ class Auditor:
         ran, started = Ran(), time.monotonic()
         ran.clock = self.clock.check()
         if ran.clock:
-            self.book.note("", "", Verdict.OVERDUE, "clock", ran.clock, self.clock.now())
+            self.book.note(Fault("", Verdict.OVERDUE, ran.clock, about="clock"), self.clock.now())
         left = {key for key in self.places if self.rules(*key).open_at(datetime.now().astimezone())}
         while left and not ran.stopped:
             for key in sorted(left):
@@ -134,7 +134,7 @@ class Auditor:
             enough=watch.enough,
             spent=watch.spent,
             progress=watch.progress,
-            database=lambda work: self._tx.read(work),
+            database=self._read,
         )
         began = self.clock.now()
         if copy.kind == "external":
@@ -150,6 +150,9 @@ class Auditor:
 
     def _others(self, copy: Copy) -> list[Place]:
         return [place for (tenant, name), place in self.places.items() if tenant == copy.tenant and name != copy.place]
+
+    def _read(self, work: Callable[[sa.Connection], list[Fault]]) -> list[Fault]:
+        return self._tx.read(work)
 
     # Writing down
 
@@ -170,7 +173,7 @@ class Auditor:
             mine = self.copies.put_off(db, copy, self.name, now, reading.why_not or "parts of it could not be read")
         else:
             held = {"version": max(reading.head, copy.version), "files": reading.files, "size_bytes": reading.size_bytes}
-            mine = self.copies.checked(db, copy, self.name, verdict, reading.began, rules, held)
+            mine = self.copies.checked(db, copy, self.name, verdict, began=reading.began, rules=rules, held=held)
         if not mine or reading.cursor is not None:
             return []
         faults = reading.faults or ([Fault("", Verdict.UNREADABLE, reading.why_not)] if reading.why_not else [])

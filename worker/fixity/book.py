@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from worker import __version__
 from worker.fixity.copies import Copy
 from worker.fixity.knowledge import busy
-from worker.fixity.verdicts import BAD, Fault, Verdict
+from worker.fixity.verdicts import BAD, Fault
 from worker.ledger import engine as database
 from worker.ledger.events import EventDraft, Success, chain
 from worker.ledger.schema import events, packages
@@ -77,15 +77,15 @@ class Book:
     def _open(self, db: sa.Connection, copy: Copy, fault: Fault, now: str) -> int:
         facts = asdict(fault) | {"verdict": fault.verdict.value, "path": _storable(fault.path), "detail": _storable(fault.detail)}
         home = {"tenant": copy.tenant, "place": copy.place, "object_id": copy.object_id}
-        times = {"state": "open", "times": 1, "first_seen": now, "last_seen": now}
+        times: dict[str, Any] = {"state": "open", "times": 1, "first_seen": now, "last_seen": now}
         owed = _events(_check_event(copy, fault, now)) if fault.verdict in BAD and fault.about == "bytes" else None
         answer = db.execute(sa.insert(findings).values(**facts, **home, **times, owed=owed).returning(findings.c.id))
         return int(answer.scalar_one())
 
-    def note(self, tenant: str, place: str, verdict: Verdict, about: str, detail: str, now: str) -> int:
-        """A finding about a whole place or this machine."""
-        row = {"tenant": tenant, "place": place, "object_id": "", "path": "", "verdict": verdict.value, "about": about}
-        row |= {"detail": detail, "state": "open", "times": 1, "first_seen": now, "last_seen": now}
+    def note(self, fault: Fault, now: str) -> int:
+        """A finding about this machine."""
+        row: dict[str, Any] = asdict(fault) | {"verdict": fault.verdict.value, "tenant": "", "place": "", "object_id": ""}
+        row |= {"state": "open", "times": 1, "first_seen": now, "last_seen": now}
         return int(self._tx.write(lambda db: db.execute(sa.insert(findings).values(**row).returning(findings.c.id)).scalar_one()))
 
     def repaired(self, number: int, copy: Copy, remedy: str, now: str) -> None:
@@ -111,7 +111,7 @@ class Book:
 
     # Asking
 
-    def list(self, *where: sa.ColumnElement[bool], limit: int = 1000, after: int = 0) -> list[Entry]:
+    def some(self, *where: sa.ColumnElement[bool], limit: int = 1000, after: int = 0) -> list[Entry]:
         """Findings that are so, in the order they were opened."""
         stmt = sa.select(findings).where(*where, findings.c.id > after).order_by(findings.c.id).limit(limit)
         return [_entry(row) for row in self._tx.read(lambda db: db.execute(stmt).all())]
@@ -119,11 +119,11 @@ class Book:
     def open_of(self, tenant: str, place: str, object_id: str) -> list[Entry]:
         """What is open about one copy."""
         f = findings.c
-        return self.list(f.tenant == tenant, f.place == place, f.object_id == object_id, f.state == "open", limit=100_000)
+        return self.some(f.tenant == tenant, f.place == place, f.object_id == object_id, f.state == "open", limit=100_000)
 
     def get(self, number: int) -> Entry | None:
         """One finding."""
-        found = self.list(findings.c.id == number)
+        found = self.some(findings.c.id == number)
         return found[0] if found else None
 
     # Agreeing

@@ -5,7 +5,7 @@ Source: Clopper and Pearson, Biometrika 26 (1934): the exact bound for a share. 
 
 from __future__ import annotations
 
-from math import exp, lgamma, log, log1p
+from math import ceil, exp, lgamma, log, log1p
 
 CONFIDENCE = 0.95
 
@@ -21,7 +21,7 @@ def upper_bound(bad: int, read: int, confidence: float = CONFIDENCE) -> float:
     if bad == read:
         return 1.0
     if bad == 0:
-        return 1 - (1 - confidence) ** (1 / read)
+        return float(1 - (1 - confidence) ** (1 / read))
     low, high = bad / read, 1.0
     for _ in range(60):  # halves a share: exact to the last bit of a float
         middle = (low + high) / 2
@@ -40,7 +40,8 @@ def sentence(bad: int, read: int) -> str:
 
 
 def _up(number: float, digits: int) -> float:
-    return -(-number * 10**digits // 1) / 10**digits
+    scale = 10.0**digits
+    return ceil(number * scale) / scale
 
 
 def _at_most(bad: int, read: int, share: float) -> float:

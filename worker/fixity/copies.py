@@ -78,14 +78,16 @@ class Copies:
     def __init__(self, transactions: Transactions) -> None:
         self._tx = transactions
 
-    def note(self, tenant: str, place: str, found: Iterable[tuple[str, str]], now: str, rules: Rules, kind: str = "object") -> int:
+    def note(
+        self, tenant: str, place: str, found: Iterable[tuple[str, str]], *, now: str, rules: Rules, kind: str = "object"
+    ) -> int:
         """Register copies that are not yet: (object id, state). Returns how many were new."""
         new, source = 0, iter(found)
         insert = database.insert_or_ignore(self._tx.engine, copies)
         mine = (copies.c.tenant == tenant, copies.c.place == place)
         count = sa.select(sa.func.count()).select_from(copies).where(*mine)
         while page := list(islice(source, _PAGE)):
-            rows = [_new(tenant, place, name, state, now, rules) | {"kind": kind} for name, state in page]
+            rows = [_new(tenant, place, name, state, now=now, rules=rules) | {"kind": kind} for name, state in page]
 
             def work(db: sa.Connection, rows: list[dict[str, Any]] = rows) -> int:
                 names = [row["object_id"] for row in rows]
@@ -129,7 +131,7 @@ class Copies:
     # How a reading ended. Each inside its caller's transaction, and only while the copy is still the worker's.
 
     def checked(
-        self, db: sa.Connection, copy: Copy, worker: str, verdict: Verdict, began: str, rules: Rules, held: dict[str, Any]
+        self, db: sa.Connection, copy: Copy, worker: str, verdict: Verdict, *, began: str, rules: Rules, held: dict[str, Any]
     ) -> bool:
         """A full reading: the deadline moves. *held*: version, files and size_bytes as found."""
         due, turn = due_after(began, rules), turn_after(began, rules, copy.key)
@@ -231,7 +233,7 @@ class Copies:
         return int(self._tx.read(lambda db: db.scalar(stmt)) or 0)
 
 
-def _new(tenant: str, place: str, name: str, state: str, now: str, rules: Rules) -> dict[str, Any]:
+def _new(tenant: str, place: str, name: str, state: str, *, now: str, rules: Rules) -> dict[str, Any]:
     turn = first_turn(now, rules, f"{tenant}\n{place}\n{name}") if state == "held" else NEVER
     due = due_after(now, rules) if state == "held" else NEVER
     facts = {"tenant": tenant, "place": place, "object_id": name, "kind": "object", "state": state, "due": due, "turn": turn}

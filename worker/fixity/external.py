@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from worker.fixity.copies import Copy, first_turn
+from worker.fixity.copies import Copy
 from worker.fixity.known import Reading
 from worker.fixity.object_audit import Surroundings, judged
 from worker.fixity.place import Place
 from worker.fixity.reading import Reader, Seen, StoppedError, Wanted
-from worker.fixity.rules import Rules, due_after
+from worker.fixity.rules import Rules, due_after, first_turn
 from worker.fixity.verdicts import BAD
 from worker.ledger.schema_fixity import copies, externals
 from worker.ledger.transactions import Transactions
 
 
 def register(
-    transactions: Transactions, tenant: str, place: str, key: str, rules: Rules, now: str, *, sha256: str | None, sha512: str | None
+    transactions: Transactions, tenant: str, place: str, key: str, *, rules: Rules, now: str, sha256: str | None, sha512: str | None
 ) -> bool:
     """Promise to audit what lies under *key* of *place*; False: it is registered already.
 

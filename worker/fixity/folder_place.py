@@ -136,8 +136,7 @@ class _FileStream:
         self._fd, self._path, self._offset = fd, path, offset_bytes
         try:
             status = os.fstat(fd)
-            if not stat.S_ISREG(status.st_mode):
-                raise NotThereError("is no regular file", path, _CHECK)
+            _regular(status, path)
             self._size = status.st_size
             if not cached:
                 os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
@@ -159,6 +158,11 @@ class _FileStream:
 
     def close(self) -> None:
         os.close(self._fd)
+
+
+def _regular(status: os.stat_result, path: str) -> None:
+    if not stat.S_ISREG(status.st_mode):
+        raise NotThereError("is no regular file", path, _CHECK)
 
 
 def _go_direct(fd: int) -> None:

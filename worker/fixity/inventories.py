@@ -85,12 +85,10 @@ class Inventories:
         """
         root = self._fetched(f"{self._folder}/{INVENTORY}")
         try:
-            head = (
-                self._judged(root)
-                if root
-                else self._fault(INVENTORY, Verdict.MISSING, "the inventory is missing", self._expected())
-            )
-            if head is None or root is None:
+            if root is None:
+                self._fault(INVENTORY, Verdict.MISSING, "the inventory is missing", self._expected())
+                return self._from_elsewhere()
+            if (head := self._judged(root)) is None:
                 return self._from_elsewhere()
             self._fill(root.stream, head)
         except StoreDamagedError:
@@ -114,20 +112,24 @@ class Inventories:
         known = self._known.inventories.get(version)
         said = self._sidecar()
         if object_id != self._known.object_id:
-            return self._fault(INVENTORY, Verdict.MISMATCH, "the inventory is another object's", self._expected(), root.sha512)
+            self._fault(INVENTORY, Verdict.MISMATCH, "the inventory is another object's", self._expected(), root.sha512)
+            return None
         if known and known.sha512 != root.sha512:
             what = "the inventory is not the one that was committed" + (
                 ", although its sidecar agrees" if said == root.sha512 else ""
             )
-            return self._fault(INVENTORY, Verdict.MISMATCH, what, known.sha512, root.sha512)
+            self._fault(INVENTORY, Verdict.MISMATCH, what, known.sha512, root.sha512)
+            return None
         if version < self._known.held_version:
             what = f"the inventory is of version {version}, but this copy held version {self._known.held_version}"
-            return self._fault(INVENTORY, Verdict.MISMATCH, what, self._expected(), root.sha512)
+            self._fault(INVENTORY, Verdict.MISMATCH, what, self._expected(), root.sha512)
+            return None
         if not known:
             self._may_be_new(version)
         if said != root.sha512:
             if not known:
-                return self._fault(INVENTORY, Verdict.MISMATCH, "the inventory and its sidecar do not agree", None, root.sha512)
+                self._fault(INVENTORY, Verdict.MISMATCH, "the inventory and its sidecar do not agree", None, root.sha512)
+                return None
             self._sidecar_fault(SIDECAR, known.sha512, said)
         return Head(version, root.sha512, new=not known)
 

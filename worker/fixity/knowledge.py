@@ -38,7 +38,7 @@ class Knowledge:
             home.id if home else None,
             home.version if home else None,
             held_version,
-            bool(home) and busy(db, home.id),
+            home is not None and busy(db, home.id),
             {row.version: KnownInventory(row.sha512, row.agreed is not None) for row in found},
             {sha512: tuple(digests) for sha512, digests in parts.items()},
         )

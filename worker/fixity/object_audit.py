@@ -173,11 +173,11 @@ class ObjectAudit:
         place = self.place.fresh()
         try:
             with Reader(place, threads=1) as reader:
-                return [self._asked_again(fault, place, reader, manifest) if fault.verdict in BAD else fault for fault in faults]
+                return [self._asked_again(fault, reader, manifest) if fault.verdict in BAD else fault for fault in faults]
         finally:
             place.close()
 
-    def _asked_again(self, fault: Fault, place: Place, reader: Reader, manifest: Manifest | None) -> Fault:
+    def _asked_again(self, fault: Fault, reader: Reader, manifest: Manifest | None) -> Fault:
         if not fault.path or (fault.expected is None and fault.verdict is not Verdict.UNEXPECTED):
             return fault
         held = manifest.of_path(fault.path) if manifest else None

@@ -11,7 +11,7 @@ import hashlib
 import mmap
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Self
@@ -112,7 +112,7 @@ class Reader:
     def __exit__(self, *_: object) -> None:
         self._pool.shutdown(cancel_futures=True)
 
-    def read(self, folder: str, wanted: Iterable[Wanted]) -> Iterator[tuple[Wanted, Answer]]:
+    def read(self, folder: str, wanted: Iterable[Wanted]) -> Generator[tuple[Wanted, Answer], None, None]:
         """Answers in the order of *wanted*, of which only a window is held."""
         waiting: deque[Future[list[tuple[Wanted, Answer]]]] = deque()
         for batch in _batches(wanted):
@@ -188,8 +188,7 @@ class _Parts:
                     parts.append(part.hexdigest())
                     bad = self._differs(number + len(parts) - 1, parts[-1], bad)
                     rest, part, room = rest[room:], hashlib.sha256(), RANGE_BYTES
-                    if self._wanted.parts and self._reader.enough():
-                        raise StoppedError(self._path, 0)
+                    self._maybe_enough()
                 part.update(rest)
                 room -= len(rest)
         except StoppedError:
@@ -201,6 +200,10 @@ class _Parts:
         sha512 = self._sha512.hexdigest() if self._sha512 else None
         sha256 = self._sha256.hexdigest() if self._sha256 else None
         return Seen(sha512, sha256, size, size - number * RANGE_BYTES, tuple(parts), bad)
+
+    def _maybe_enough(self) -> None:
+        if self._wanted.parts and self._reader.enough():
+            raise StoppedError(self._path, 0)
 
     def _differs(self, number: int, found: str, bad: int | None) -> int | None:
         known = self._wanted.parts

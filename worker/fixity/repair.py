@@ -86,7 +86,7 @@ class Repairer:
         if only is not None:
             where.append(f.id == only)
         done, after = list[Repaired](), 0
-        while page := self._auditor.book.list(*where, limit=1000, after=after):
+        while page := self._auditor.book.some(*where, limit=1000, after=after):
             after = page[-1].id
             done += self._page(page, dry=dry)
         self._auditor.book.tell()
@@ -169,7 +169,7 @@ class Repairer:
                 self._ledger_agrees(known, right)
                 with work.sources.file(right, _twins(entry.path, work.version)) as good:
                     if not dry:
-                        self._replace(work.place, path, aside, good, right, entry)
+                        self._replace(work.place, path, aside, good=good, right=right, entry=entry)
             elif not dry:
                 self._set_aside(work.place, path, aside, entry)
         except NoQuorumError as why:
@@ -195,7 +195,7 @@ class Repairer:
         if row is not None and (row.sha512 != right.sha512 or right.sha256 not in (None, row.sha256)):
             raise NoQuorumError("the ledger tells other digests for it than the inventory: one of them was changed")
 
-    def _replace(self, place: Place, path: str, aside: str, good: Path, right: Right, entry: Entry) -> None:
+    def _replace(self, place: Place, path: str, aside: str, *, good: Path, right: Right, entry: Entry) -> None:
         self._set_aside(place, path, aside, entry)
         place.put_file(path, good)
         again = place.fresh()

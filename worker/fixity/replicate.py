@@ -95,10 +95,10 @@ class Replicator:
         places = self._sources(copy, primary)
         sources = Sources(folder_of(copy.object_id), known, places, self._scratch)
         with sources.manifest(version) as manifest:
-            self._write(target, sources, manifest, known, version)
+            self._write(target, sources, manifest, version)
             reading, began = self._read(copy, known, target)
             if wrong := self._wrong(reading):  # left by a copy that was broken off
-                self._write(target, sources, manifest, known, version, wrong)
+                self._write(target, sources, manifest, version, again=wrong)
                 reading, began = self._read(copy, known, target)
         return self._ended(copy, reading, began)
 
@@ -121,10 +121,8 @@ class Replicator:
         ]
         return [place for name, place in sorted(mine, key=lambda one: one[0] != primary)]
 
-    def _write(
-        self, target: Place, sources: Sources, manifest: Manifest, known: Known, version: int, again: Collection[str] = ()
-    ) -> None:
-        folder = folder_of(known.object_id)
+    def _write(self, target: Place, sources: Sources, manifest: Manifest, version: int, *, again: Collection[str] = ()) -> None:
+        folder = sources.folder
         there = {one.path: one.size_bytes for one in target.listing(folder) if one.kind == "file"}
         for path in _in_order(manifest, version):
             if path in there and path not in (INVENTORY, SIDECAR, *again):
@@ -138,7 +136,7 @@ class Replicator:
 
     def _read(self, copy: Copy, known: Known, target: Place) -> tuple[Reading, str]:
         began = self._auditor.clock.now()
-        around = Surroundings(database=lambda work: self._tx.read(work))
+        around = Surroundings()  # the ledger was asked when the inventory was learnt
         place = target.fresh()
         try:
             return ObjectAudit(place, folder_of(copy.object_id), known, around, began).run(), began
@@ -155,7 +153,7 @@ class Replicator:
         held = {"state": "held", "version": reading.head, "files": reading.files, "size_bytes": reading.size_bytes}
 
         def work(db: sa.Connection) -> None:
-            self._auditor.copies.checked(db, copy, self._auditor.name, Verdict.OK, began, rules, held)
+            self._auditor.copies.checked(db, copy, self._auditor.name, Verdict.OK, began=began, rules=rules, held=held)
             self._auditor.book.record(db, copy, [], began, full=True)
 
         self._tx.write(work)
@@ -174,8 +172,8 @@ def register(auditor: Auditor, tenant: str, primary: str, found: Iterator[str], 
     for owner, place in auditor.places:
         if owner == tenant:
             state = "held" if place == primary else "wanted"
-            new += auditor.copies.note(tenant, place, [(ROOT, "held")], now, rules, "root")
-            new += auditor.copies.note(tenant, place, ((name, state) for name in names), now, rules)
+            new += auditor.copies.note(tenant, place, [(ROOT, "held")], now=now, rules=rules, kind="root")
+            new += auditor.copies.note(tenant, place, ((name, state) for name in names), now=now, rules=rules)
     return new
 
 
@@ -194,10 +192,11 @@ def _make_root(target: Place) -> None:
     """A new place gets its storage root: the namaste last, because it says that the rest is there."""
     try:
         target.open(f"{STORE}/{ROOT_NAMASTE[0]}").close()
-        return
     except (NotThereError, UnreadableError):
         if any(True for _ in _listed(target)):
-            raise
+            raise  # damaged or half made: the audit names and repairs it
+    else:
+        return
     for name, data in reversed(ROOT_FILES.items()):
         target.put_bytes(f"{STORE}/{name}", data)
 

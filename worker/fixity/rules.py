@@ -1,4 +1,4 @@
-"""What a tenant promises about its copies, and what an audit may do by itself. Plain numbers with their defaults; no ledger here."""
+"""What a tenant promises about its copies, and what an audit may do by itself: plain numbers with their defaults."""
 
 from __future__ import annotations
 

@@ -45,7 +45,7 @@ class Sources:
     """
 
     def __init__(self, folder: str, known: Known, places: Sequence[Place], scratch: Path | None = None) -> None:
-        self._folder, self._known, self._places, self._scratch = folder, known, places, scratch
+        self.folder, self._known, self._places, self._scratch = folder, known, places, scratch
         self._buffers = Buffers()
 
     @contextmanager
@@ -70,7 +70,7 @@ class Sources:
         same = 0
         for place in self._places:
             try:
-                found = fetch(place, f"{self._folder}/{INVENTORY}", self._buffers)
+                found = fetch(place, f"{self.folder}/{INVENTORY}", self._buffers)
             except (NotThereError, UnreadableError):
                 continue
             found.stream.close()
@@ -118,7 +118,7 @@ class Sources:
                 return
             for place in self._places:
                 for path in (right.path, *also):
-                    if self._taken(place, f"{self._folder}/{path}", right, target):
+                    if self._taken(place, f"{self.folder}/{path}", right, target):
                         yield target
                         return
             raise NoQuorumError("no copy has the right bytes")

@@ -67,6 +67,15 @@ def open_engine(url: str, *, everything: bool = True, pool: Pool | None = None) 
         LedgerRoleError: Not *everything* may be seen, and the account is one that the wall does not hold.
     """
     engine = _server(sa.make_url(url), pool or Pool(), everything=everything) if _on_server(url) else _file(url)
+    try:
+        _make_ready(engine, everything=everything)
+    except BaseException:
+        engine.dispose()
+        raise
+    return engine
+
+
+def _make_ready(engine: sa.Engine, *, everything: bool) -> None:
     with engine.connect() as connection:
         if not everything and _above_the_wall(connection):
             raise LedgerRoleError(
@@ -78,7 +87,6 @@ def open_engine(url: str, *, everything: bool = True, pool: Pool | None = None) 
         version = connection.scalar(sa.text("SELECT version_num FROM alembic_version")) if known else None
     if version != HEAD:
         _migrate(engine)
-    return engine
 
 
 def _above_the_wall(db: sa.Connection) -> bool:

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import shutil
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -26,6 +28,7 @@ log = logging.getLogger("bevara")
 
 START_LIMIT_S = 60.0  # a cold disk and two hosts at once; measured 0.4 s
 FILES_PER_HOST = 500  # LibreOffice and MuPDF grow slowly; a new host costs about 1 s
+TRACE_BYTES = 16_384  # of a host's log: holds the interpreter's last words
 GRACE_S = 5.0  # a tool's own time limit should end it first, and say which tool it was
 
 
@@ -73,6 +76,8 @@ class Host:
             return
         if self._abandoned:
             raise ToolCrashedError("was ended because the job stops", "action host", "Run the same command again.")
+        self._log.seek(0)
+        self._log.truncate()  # a dead host's last words are not this one's
         child = bubblewrap.start_host(
             self._inbox, self._outbox, verapdf_lib=self._verapdf_lib, stderr=self._log.fileno(), readable=self._readable
         )
@@ -209,9 +214,19 @@ class Host:
         except (wire.PipeClosedError, ValueError) as dead:
             self.kill()
             self.deaths += 1
-            how = process.signal_name(-child.returncode) if (child.returncode or 0) < 0 else f"exit {child.returncode}"
-            what = f"the action host died ({how}) during {subject}: {self._log_tail()}"
+            what = f"the action host died ({_ended(child.returncode or 0)}) during {subject}{self._culprit() or ': ' + self._log_tail()}"
             raise ToolCrashedError(what, "action host", "The file was set aside; its parser crashes on it.") from dead
+
+    def _culprit(self) -> str:
+        """The library whose code ran when the host crashed, with its version: what to report, and to whom."""
+        self._log.flush()
+        with Path(self._log.name).open("rb") as log:
+            log.seek(max(0, log.seek(0, os.SEEK_END) - TRACE_BYTES))
+            found = re.findall(rb'File "[^"\n]*/site-packages/(\w+)', log.read().rpartition(b"Fatal Python error")[2])
+        for package in dict.fromkeys(name.decode() for name in found):
+            for distribution in metadata.packages_distributions().get(package, ()):
+                return f" in {distribution} {metadata.version(distribution)}"
+        return ""
 
     def _log_tail(self, size: int = 400) -> str:
         self._log.flush()
@@ -298,6 +313,12 @@ class HostPool:
         self._starters.shutdown(wait=True, cancel_futures=True)
         for host in self._hosts:
             host.discard()
+
+
+def _ended(code: int) -> str:
+    """How a process ended. A shell and bubblewrap tell of a signal as 128 and its number."""
+    number = -code if code < 0 else code - 128
+    return process.signal_name(number) if 0 < number < 65 else f"exit {code}"
 
 
 def _linked(original: Path, source: Path) -> bool:

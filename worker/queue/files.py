@@ -7,6 +7,7 @@ dropped, and the next file goes on.
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -16,6 +17,7 @@ from worker.ledger.facts import Task
 from worker.ledger.results import LostTaskError
 from worker.ledger.transactions import LedgerUnreachableError
 from worker.observe.logs import bound
+from worker.observe.metrics import Metrics
 from worker.pipeline.aside import give_up, set_aside
 from worker.pipeline.preserve import preserve
 from worker.pipeline.services import DroppedError, Services
@@ -27,6 +29,9 @@ from worker.record import FileRecord
 log = logging.getLogger("bevara")
 
 BUG_TRIES = 3  # how often even setting aside may fail before the file ends without it
+
+REST_S = 1.0  # after a file was put off: the next one of the same place would most likely fare the same
+SAID_S = 60.0
 
 Work = Callable[[Services, Task], FileRecord]
 
@@ -40,7 +45,6 @@ class Bearings:
     in_hand: InHand
     desk: Desk
     patience: Patience
-    put_off: Callable[[str], None] = lambda _: None  # told the reason, for metrics
 
 
 class Files:
@@ -48,13 +52,11 @@ class Files:
 
     Args:
         work: The pipeline; a bench puts another one here.
-        told: Called with each task that ended and its record: for metrics.
     """
 
-    def __init__(
-        self, service: Service, bearings: Bearings, told: Callable[[Task, FileRecord], None], work: Work = preserve
-    ) -> None:
-        self._service, self._here, self._told, self._work = service, bearings, told, work
+    def __init__(self, service: Service, bearings: Bearings, metrics: Metrics, work: Work = preserve) -> None:
+        self._service, self._here, self._metrics, self._work = service, bearings, metrics, work
+        self._warned_s: dict[tuple[str, str], float] = {}
 
     def message(self, task_id: int) -> None:
         """One message. Never raises for a file's sake."""
@@ -76,7 +78,7 @@ class Files:
                 return
             if record is not None:
                 log.info("task %s of job %s: %s (%s)", task.id, task.job.id, record.status, record.reason)
-                self._told(task, record)
+                self._metrics.observe_record(record, task.job.tenant)
 
     def _ended(self, task: Task) -> FileRecord | None:
         """The task's record; None: it was put back."""
@@ -114,10 +116,20 @@ class Files:
         if hopeless and isinstance(known, PreservationError):
             return give_up(self._service.ledger, task, known)
         reason, pause_s = getattr(known, "reason", "disk-full"), pause_s or FULL_S  # a full disk is waited for without end
-        log.warning("task %s of job %s: waits %.0f s, %s", task.id, task.job.id, pause_s, reason)
-        self._here.put_off(reason)
+        level = logging.WARNING if self._is_news(task.job.tenant, reason) else logging.INFO
+        log.log(level, "task %s of job %s: waits %.0f s, %s", task.id, task.job.id, pause_s, reason)
+        self._metrics.observe_postponed(reason)
         self._back(task, lambda: self._service.ledger.queue.postpone(task.id, self._here.name, pause_s, reason))
+        self._here.patience.rest(REST_S)
         return None
+
+    def _is_news(self, tenant: str, reason: str) -> bool:
+        """Whether it was not said in the last minute already: a store that is away is away for every file."""
+        moment_s, asked = time.monotonic(), (tenant, reason)
+        news = moment_s - self._warned_s.get(asked, -SAID_S) >= SAID_S
+        if news:
+            self._warned_s[asked] = moment_s
+        return news
 
     def _back(self, task: Task, give: Callable[[], object]) -> None:
         """Put *task* back; without an answer from the ledger its lease runs out, which is the same, later."""

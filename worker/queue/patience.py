@@ -71,3 +71,7 @@ class Patience:
                     self._away.clear()
                     log.warning("the ledger answers again: going on")
                 return answer
+
+    def rest(self, seconds: float) -> None:
+        """Pause this thread, unless the process is to end."""
+        self._stopping.wait(seconds)

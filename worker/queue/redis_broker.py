@@ -44,8 +44,9 @@ class _Seldom(logging.Filter):
 
 
 def quieten() -> None:
-    """Let dramatiq speak of errors only, and not of the same one over and over."""
-    logging.getLogger("dramatiq").setLevel(logging.ERROR)
+    """Let libraries speak of errors only, and dramatiq not of the same one over and over. What matters, we say ourselves."""
+    for library in ("dramatiq", "urllib3"):
+        logging.getLogger(library).setLevel(logging.ERROR)
     seldom = _Seldom()
     for queue in (FILES, JOBS):
         logging.getLogger(f"dramatiq.worker.ConsumerThread({queue})").addFilter(seldom)

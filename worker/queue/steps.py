@@ -7,7 +7,7 @@ Which step a job needs is the ledger's to say, and files are ``files``' matter. 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from actions.errors import PermanentError, PreservationError
@@ -19,6 +19,7 @@ from worker.ledger.facts import Found, Job, JobState
 from worker.ledger.rebuild import catch_up
 from worker.ledger.service_facts import JobStep, Step
 from worker.observe.logs import bound
+from worker.observe.metrics import Metrics
 from worker.paths import archival_path, raw_path
 from worker.pipeline.expected import Expected
 from worker.pipeline.scan import Kind
@@ -41,14 +42,10 @@ class _After:
 
 
 class Steps:
-    """Takes one job a step further at a time. Used by several threads.
+    """Takes one job a step further at a time. Used by several threads."""
 
-    Args:
-        told: Called with tenant and state of each job that ended: for metrics.
-    """
-
-    def __init__(self, service: Service, bearings: Bearings, told: Callable[[str, str], None]) -> None:
-        self._service, self._here, self._told = service, bearings, told
+    def __init__(self, service: Service, bearings: Bearings, metrics: Metrics) -> None:
+        self._service, self._here, self._metrics = service, bearings, metrics
         self.in_hand: set[str] = set()
         self._do = {Step.SCAN: self._scan, Step.COMMIT: self._commit, Step.DELIVER: self._deliver, Step.CANCEL: self._cancel}
 
@@ -91,7 +88,7 @@ class Steps:
     def _later(self, step: JobStep, pause_s: float, why: str) -> None:
         here, queue = self._here, self._service.ledger.queue
         log.warning("job %s: %s waits %.0f s, %s", step.job.id, step.step, pause_s, why)
-        here.put_off(why)
+        self._metrics.observe_postponed(why)
         here.patience.with_ledger(lambda: queue.postpone_job(step.job.id, here.name, pause_s, why), give_up=False)
 
     def _moved(self, step: JobStep, after: _After) -> None:
@@ -105,7 +102,7 @@ class Steps:
             return
         log.info("job %s: %s done, %s", job.id, step.step, after.state)
         if after.state in (JobState.FINISHED, JobState.CANCELLED, JobState.FAILED):
-            self._told(job.tenant, after.state)
+            self._metrics.observe_job(job.tenant, after.state)
 
     def _scan(self, step: JobStep) -> _After:
         """Make a task of each file of the source, or of each that failed in the job that is tried again."""

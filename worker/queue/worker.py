@@ -18,7 +18,6 @@ from functools import partial
 import dramatiq
 
 from worker.app import Service
-from worker.ledger.facts import Task
 from worker.observe.metrics import Metrics
 from worker.pipeline.preserve import preserve
 from worker.queue import actors
@@ -29,7 +28,6 @@ from worker.queue.in_hand import Heartbeat, InHand
 from worker.queue.patience import Patience
 from worker.queue.redis_broker import quieten
 from worker.queue.steps import Steps
-from worker.record import FileRecord
 
 log = logging.getLogger("bevara")
 
@@ -63,12 +61,10 @@ class WorkerProcess:
         self._stopping, self._at_once = threading.Event(), threading.Event()
         in_hand = InHand()
         lease_s = service.settings.lease_s
-        self._here = Bearings(
-            self.name, lease_s, in_hand, Desk(service, in_hand), Patience(self._stopping), self._metrics.observe_postponed
-        )
+        self._here = Bearings(self.name, lease_s, in_hand, Desk(service, in_hand), Patience(self._stopping))
         self._metrics.watch_worker(lambda: self.in_hand, lambda: service.spool.used_bytes, service.settings.scratch_bytes)
-        self._files = Files(service, self._here, self._ended, work)
-        self._steps = Steps(service, self._here, self._metrics.observe_job)
+        self._files = Files(service, self._here, self._metrics, work)
+        self._steps = Steps(service, self._here, self._metrics)
         self._heartbeat = Heartbeat(service.ledger.queue, self.name, in_hand, lease_s, self._lost)
         self._lines: list[dramatiq.Worker] = []
 
@@ -140,9 +136,6 @@ class WorkerProcess:
         for job_id in steps:
             self._here.patience.with_ledger(partial(queue.postpone_job, job_id, self.name, 0.0, "stopped"), give_up=False)
         log.warning("worker %s: %s files and %s steps of jobs were given back", self.name, len(left), len(steps))
-
-    def _ended(self, task: Task, record: FileRecord) -> None:
-        self._metrics.observe_record(record, task.job.tenant)
 
     def _lost(self, number: int) -> None:
         log.warning("worker %s: %s files were taken away, its leases had run out", self.name, number)

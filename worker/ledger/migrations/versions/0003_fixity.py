@@ -144,7 +144,8 @@ def _kept() -> None:
 def _wall() -> None:
     """FORCE, as in 0002: the owner, as whom the service connects, is held to it as well."""
     rules = dict.fromkeys(_BY_TENANT, f"tenant = {_WHO}")
-    rules |= {t: f"EXISTS (SELECT 1 FROM packages p WHERE p.object_id = {t}.object_id AND p.tenant = {_WHO})" for t in _BY_OBJECT}
+    home = "EXISTS (SELECT 1 FROM packages p WHERE p.object_id = {table}.object_id AND p.tenant = {who})"
+    rules |= {table: home.format(table=table, who=_WHO) for table in _BY_OBJECT}
     for table, own in rules.items():
         op.execute(f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY")
         op.execute(f"ALTER TABLE {table} FORCE ROW LEVEL SECURITY")
