@@ -3,7 +3,7 @@
 BIN := .venv/bin
 export PYTHONDONTWRITEBYTECODE =
 
-.PHONY: help setup demo test check format lint types layers bench lock clean
+.PHONY: help setup demo test check format lint types layers bench image lock clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
@@ -34,6 +34,9 @@ layers:
 
 bench: setup ## speed and memory beside the yardstick; writes build/bench.json
 	@$(BIN)/python -m tests.bench
+
+image: setup ## build the container image and run a job in it (needs podman, runc, debootstrap; see docker/README.md)
+	@docker/image.sh
 
 lock: ## renew requirements.lock from pyproject.toml (needs uv)
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --no-emit-index-url --extra traces \

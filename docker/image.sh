@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Build bevara's image and try it out, on a Debian machine that has neither a container engine's daemon nor a registry of images:
 # debootstrap makes the base, podman builds without namespaces (chroot isolation, vfs storage), tests/image.py runs a job in it.
-# Usage: docker/image.sh [base|build|try|list|clean|all]
+# Usage: docker/image.sh [base|build|try|all|save FILE|clean]
 #
 #   BASE    an image or a file of an image (.tar) to build on, instead of a base made here; debian:trixie-slim where one can be pulled
 #   TAG     what the image is called (default: bevara)
@@ -21,8 +21,7 @@ need() { # command package: says what to install, and installs nothing by itself
   command -v "$1" >/dev/null || fail "$1 is missing. As root: apt-get install -y --no-install-recommends $2"
 }
 
-# Its own storage, and a state that ends with this script: no other container of the machine is seen or touched.
-engine() { podman --root "$storage" --runroot "$state/run" --tmpdir "$state/tmp" --storage-driver vfs --cgroup-manager cgroupfs --events-backend none "$@"; }
+engine() { podman "${words[@]}" "$@"; }
 
 has_image() { engine image exists "$1"; }
 
@@ -94,3 +93,28 @@ build() {
   engine image prune --force >/dev/null
   say "$tag: built in $((SECONDS - began)) s, $(size "$tag")"
 }
+
+# What a container of it does, asked of a real job: tests/image.py.
+try_out() {
+  has_image "$tag" || fail "$tag is not built. Run: docker/image.sh build"
+  need runc runc
+  [ -x .venv/bin/python ] || fail "the project is not set up. Run: make setup"
+  .venv/bin/python -m tests.image "$tag" podman "${words[@]}"
+}
+
+readonly state=$(mktemp -d /tmp/bevara-image.XXXXXX)
+mkdir "$state/run" "$state/tmp"
+trap 'umount "$storage/vfs" 2>/dev/null || true; rm -rf "$state"' EXIT
+# Its own storage, and a state that ends with this script: no other container of the machine is seen or touched.
+readonly words=(--root "$storage" --runroot "$state/run" --tmpdir "$state/tmp" --storage-driver vfs --cgroup-manager cgroupfs --events-backend none)
+need podman "podman runc"
+
+case $purpose in
+  base) prepare_base ;;
+  build) build ;;
+  try) try_out ;;
+  all) build; try_out; say "to use it elsewhere: docker/image.sh save bevara.tar" ;;
+  save) engine save --quiet --format docker-archive --output "${2:?file}" "$tag" ;;
+  clean) engine system reset --force >/dev/null; rm -rf "$storage" ;;
+  *) fail "usage: docker/image.sh [base|build|try|all|save FILE|clean]" ;;
+esac

@@ -18,6 +18,11 @@ from tests.worker.store_samples import keep
 from worker.api.app import create
 from worker.app import Service
 from worker.commit import commit_job
+from worker.fixity.book import Book
+from worker.fixity.copies import Copies
+from worker.fixity.rules import Rules
+from worker.fixity.verdicts import Fault, Verdict
+from worker.ledger.events import now
 from worker.ledger.facts import Found
 from worker.ledger.ledger import Ledger
 from worker.ledger.service_facts import Submission
@@ -110,6 +115,15 @@ def end_job(service: Service, job_id: str, state: str = "finished") -> None:
     if step is not None and state == "finished":
         service.ledger.finish_job(step.job, None)
     service.ledger.queue.job_moved(job_id, "w", state)
+
+
+def found_bad(service: Service, tenant: str, object_id: str, path: str = "v1/content/original/x.txt") -> int:
+    """A finding of an audit in the tenant's store, by the very parts that an auditor uses; its number."""
+    book, copies = Book(service.ledger.transactions), Copies(service.ledger.transactions)
+    copies.note(tenant, "arkiv", [(object_id, "held")], now=now(), rules=Rules())
+    copy = copies.get(tenant, "arkiv", object_id)
+    fault = Fault(path, Verdict.MISMATCH, "its bytes are not those that were stored", "a" * 128, "b" * 128)
+    return service.ledger.transactions.write(lambda db: book.record(db, copy, [fault], now(), full=True))[0]
 
 
 class Api:

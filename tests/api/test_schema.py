@@ -15,7 +15,7 @@ from tests.api.test_every_route import OPERATIONS, fill
 from worker.api.app import create
 
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
-EXAMPLES = 12  # of each route and mode; the laws of single values have their own tests
+EXAMPLES = 8  # of each route and mode; the laws of single values have their own tests
 
 
 @pytest.fixture(scope="module")

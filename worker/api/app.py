@@ -6,7 +6,7 @@ import anyio
 from fastapi import FastAPI
 
 from worker import __version__
-from worker.api import health, job_events, jobs, packages, policies, problems, tenant, uploads
+from worker.api import audits, health, job_events, jobs, packages, policies, problems, tenant, uploads
 from worker.api.gate import Gate
 from worker.api.surroundings import Surroundings
 from worker.observe.admin import Readiness
@@ -27,6 +27,7 @@ _TAGS = [
     {"name": "uploads", "description": "Send files that lie in no place which the service can read."},
     {"name": "packages", "description": "What the archive holds."},
     {"name": "policies", "description": "The rules by which files are kept, converted or returned."},
+    {"name": "audit", "description": "How often every copy is read, what was found, and who agreed to its repair."},
     {"name": "tenant", "description": "Who the key speaks for."},
     {"name": "health", "description": "For load balancers."},
 ]
@@ -51,7 +52,7 @@ def create(service: Surroundings, metrics: Metrics | None = None) -> FastAPI:
         redirect_slashes=False,
     )
     app.state.bodies = anyio.CapacityLimiter(uploads.BODIES_AT_ONCE)
-    for module in (jobs, job_events, uploads, packages, policies, tenant):
+    for module in (jobs, job_events, uploads, packages, policies, audits, tenant):
         app.include_router(module.router)
     told = metrics or Metrics("api")
     app.include_router(health.routes(Readiness(health.checks(service), told)))

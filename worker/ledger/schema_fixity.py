@@ -132,5 +132,28 @@ externals = Table(
 )
 """Objects that others keep: read and never written to."""
 
-TENANT_TABLES = ("copies", "findings", "approvals", "readings", "breakers", "externals")
+samples = Table(
+    "samples",
+    metadata,
+    Column("id", KEY, primary_key=True),
+    Column("tenant", Text, nullable=False),
+    Column("at", String(24), nullable=False),
+    Column("population", BigInteger, nullable=False),  # copies that there were to choose from
+    Column("read", BigInteger, nullable=False),  # of those that were chosen
+    Column("bad", BigInteger, nullable=False),
+    Column("unreadable", BigInteger, nullable=False),
+    Index("samples_by_time", "tenant", "at"),
+)
+"""Copies that were chosen at random and read: what they prove of the rest stands in reports."""
+
+told_findings = Table(
+    "told_findings",
+    metadata,
+    Column("finding_id", BigInteger, ForeignKey("findings.id"), primary_key=True),
+    Column("tenant", Text, nullable=False),
+    Column("at", String(24), nullable=False),
+)
+"""Findings that stand in the outbox, or that the tenant wants no callback of."""
+
+TENANT_TABLES = ("copies", "findings", "approvals", "readings", "breakers", "externals", "samples", "told_findings")
 OBJECT_TABLES = ("inventories", "ranges")

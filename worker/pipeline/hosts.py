@@ -214,7 +214,8 @@ class Host:
         except (wire.PipeClosedError, ValueError) as dead:
             self.kill()
             self.deaths += 1
-            what = f"the action host died ({_ended(child.returncode or 0)}) during {subject}{self._culprit() or ': ' + self._log_tail()}"
+            whose = self._culprit() or f": {self._log_tail()}"
+            what = f"the action host died ({_ended(child.returncode or 0)}) during {subject}{whose}"
             raise ToolCrashedError(what, "action host", "The file was set aside; its parser crashes on it.") from dead
 
     def _culprit(self) -> str:

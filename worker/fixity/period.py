@@ -1,0 +1,216 @@
+"""What happened to one tenant's copies in a period, from the ledger: what reports of audits are made of.
+
+What was read is kept by day for ever. When each copy was last read, and what is overdue, is the state at the moment of asking:
+the ledger keeps no older one. How it is shown is ``worker.report``'s.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+
+from worker.fixity.audit_door import AuditDoor
+from worker.fixity.book import Entry
+from worker.fixity.breaker import Tripped
+from worker.fixity.copies import PlaceState
+from worker.fixity.rules import Rules
+from worker.fixity.verdicts import BAD
+from worker.ledger.events import now
+from worker.ledger.schema_fixity import breakers, copies, findings, readings, samples
+from worker.ledger.transactions import Transactions
+
+_PAGE = 1000
+_BAD = [verdict.value for verdict in BAD]
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """What was read of a store on a day, or in a period. ``copies``: readings that came to an end, of a copy each."""
+
+    copies: int = 0
+    bad: int = 0
+    unreadable: int = 0
+    files: int = 0
+    size_bytes: int = 0
+    seconds: int = 0
+
+    def __add__(self, other: Read) -> Read:
+        names = ("copies", "bad", "unreadable", "files", "size_bytes", "seconds")
+        return Read(*(getattr(self, name) + getattr(other, name) for name in names))
+
+
+@dataclass(frozen=True, slots=True)
+class StorePeriod:
+    """One store.
+
+    Attributes:
+        state: How it stands at the moment of asking.
+        days: What was read, by day of the period.
+        checked: Copies by the day on which they were last read in full; "": never.
+        covered: Copies that were read in full within the period.
+        bad_objects: Objects of which bad bytes were found within the period.
+        tripped: What stopped all repair within the period, or still does.
+    """
+
+    name: str
+    rules: Rules
+    state: PlaceState
+    days: dict[str, Read]
+    checked: dict[str, int]
+    covered: int
+    bad_objects: int
+    tripped: tuple[Tripped, ...] = ()
+
+    @property
+    def read(self) -> Read:
+        """All of the period."""
+        return sum(self.days.values(), Read())
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """Copies that were chosen at random and read; ``population``: of how many."""
+
+    at: str
+    population: int
+    read: int
+    bad: int
+    unreadable: int
+
+
+@dataclass(frozen=True, slots=True)
+class Period:
+    """One tenant's audits from *first* to *last*, both included (UTC days).
+
+    Attributes:
+        made: When it was asked.
+        findings: Asked anew each time; those open at any time within the period, in the order they were opened.
+        needed: How many officers must agree to a repair.
+    """
+
+    tenant: str
+    name: str
+    first: str
+    last: str
+    made: str
+    stores: tuple[StorePeriod, ...]
+    samples: tuple[Sample, ...]
+    needed: int
+    findings: Callable[[], Iterator[tuple[Entry, tuple[tuple[str, str], ...]]]]
+
+    @property
+    def days(self) -> list[str]:
+        """All days of the period."""
+        return list(days_between(self.first, self.last))
+
+
+def days_between(first: str, last: str) -> Iterator[str]:
+    """Every day from *first* to *last*, both included."""
+    begin, end = date.fromisoformat(first), date.fromisoformat(last)
+    for number in range((end - begin).days + 1):
+        yield (begin + timedelta(days=number)).isoformat()
+
+
+def period(
+    transactions: Transactions,
+    tenant: str,
+    first: str,
+    last: str,
+    *,
+    rules: Callable[[str], Rules],
+    stores: Sequence[str],
+    name: str = "",
+    clock: Callable[[], str] = now,
+) -> Period:
+    """Ask the ledger.
+
+    Args:
+        rules: The promise about a store.
+        stores: The tenant's, in the order to show; others that ever held copies follow.
+        name: Of the tenant, for people.
+    """
+    door, made = AuditDoor(transactions, tenant), clock()
+    states = {one.place: one for one in door.states(made)}
+    names = [*stores, *sorted(states.keys() - set(stores))]
+    asked = _Asked(door, first, last)
+    found = []
+    for one in names:
+        state = states.get(one) or PlaceState(tenant, one, 0, 0, 0, 0, 0, None)
+        checked = asked.checked(one)
+        covered = sum(number for day, number in checked.items() if first <= day <= last)
+        own = StorePeriod(one, rules(one), state, asked.days(one), checked, covered, asked.bad_objects(one), asked.tripped(one))
+        found.append(own)
+    needed = max((one.rules.repair.approvals for one in found), default=0)
+    return Period(tenant, name or tenant, first, last, made, tuple(found), asked.samples(), needed, asked.findings)
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """The questions of one period. A day's last moment sorts before the next day's text."""
+
+    door: AuditDoor
+    first: str
+    last: str
+
+    @property
+    def after(self) -> str:
+        return (date.fromisoformat(self.last) + timedelta(days=1)).isoformat()
+
+    def _rows(self, stmt: sa.Select[Any]) -> Sequence[sa.Row[Any]]:
+        return self.door.transactions.read(lambda db: db.execute(stmt).all())
+
+    def days(self, place: str) -> dict[str, Read]:
+        r = readings.c
+        mine = (r.tenant == self.door.tenant, r.place == place, r.day >= self.first, r.day <= self.last)
+        rows = self._rows(sa.select(readings).where(*mine).order_by(r.day))
+        return {row.day: Read(row.copies, row.bad, row.unreadable, row.files, row.size_bytes, row.seconds) for row in rows}
+
+    def checked(self, place: str) -> dict[str, int]:
+        c = copies.c
+        day = sa.func.substr(sa.func.coalesce(c.last_checked, ""), 1, 10).label("day")
+        mine = (c.tenant == self.door.tenant, c.place == place, c.state == "held")
+        return {
+            row.day: row.number for row in self._rows(sa.select(day, sa.func.count().label("number")).where(*mine).group_by(day))
+        }
+
+    def bad_objects(self, place: str) -> int:
+        f = findings.c
+        mine = (f.tenant == self.door.tenant, f.place == place, f.about == "bytes", f.verdict.in_(_BAD))
+        within = (f.first_seen >= self.first, f.first_seen < self.after)
+        return int(self._rows(sa.select(sa.func.count(f.object_id.distinct())).where(*mine, *within))[0][0])
+
+    def tripped(self, place: str) -> tuple[Tripped, ...]:
+        b = breakers.c
+        mine = (b.tenant == self.door.tenant, b.place == place, b.since < self.after)
+        still = sa.or_(b.cleared.is_(None), b.cleared >= self.first)
+        return tuple(
+            Tripped(row.tenant, row.place, row.since, row.why) for row in self._rows(sa.select(breakers).where(*mine, still))
+        )
+
+    def samples(self) -> tuple[Sample, ...]:
+        s = samples.c
+        mine = (s.tenant == self.door.tenant, s.at >= self.first, s.at < self.after)
+        rows = self._rows(sa.select(samples).where(*mine).order_by(s.at))
+        return tuple(Sample(row.at, row.population, row.read, row.bad, row.unreadable) for row in rows)
+
+    def findings(self) -> Iterator[tuple[Entry, tuple[tuple[str, str], ...]]]:
+        """With who agreed to the repair, and when; a page at a time."""
+        f, after = findings.c, 0
+        mine = (f.tenant == self.door.tenant, f.first_seen < self.after, sa.or_(f.ended.is_(None), f.ended >= self.first))
+        page = sa.select(findings).where(*mine).order_by(f.id).limit(_PAGE)
+        while rows := self._rows(page.where(f.id > after)):
+            after = rows[-1].id
+            agreed = self.door.approvals([row.id for row in rows])
+            for row in rows:
+                yield Entry(**row._mapping), tuple(agreed.get(row.id, ()))  # noqa: SLF001 -- SQLAlchemy's public name for it
+
+
+def note_sample(transactions: Transactions, tenant: str, sample: Sample) -> None:
+    """Keep what a sample showed, for reports."""
+    row = {"tenant": tenant, "at": sample.at, "population": sample.population}
+    row |= {"read": sample.read, "bad": sample.bad, "unreadable": sample.unreadable}
+    transactions.write(lambda db: db.execute(sa.insert(samples).values(**row)), tenant=tenant)

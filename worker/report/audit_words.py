@@ -1,0 +1,88 @@
+"""The audit report's vocabulary in Swedish and English: verdicts, states, what was found, what was done.
+
+Details and remedies stand in the ledger in English; those that are known here are told in Swedish, too. A sentence that is
+not here is shown as it stands, so a new one never breaks a report.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from worker.policy.plan import Text
+
+VERDICTS: Mapping[str, Text] = {
+    "mismatch": Text("Fel innehåll", "Mismatch"),
+    "missing": Text("Saknas", "Missing"),
+    "unexpected": Text("Hör inte hit", "Unexpected"),
+    "unreadable": Text("Kunde inte läsas", "Unreadable"),
+    "overdue": Text("Försenad", "Overdue"),
+    "ok": Text("Rätt", "OK"),
+}
+
+STATES: Mapping[str, Text] = {
+    "open": Text("Öppen", "Open"),
+    "repaired": Text("Lagad", "Repaired"),
+    "vanished": Text("Upphört", "Ended"),
+}
+
+ABOUT: Mapping[str, Text] = {
+    "bytes": Text("filens innehåll", "the bytes"),
+    "ledger": Text("liggaren", "the ledger"),
+    "premis": Text("PREMIS", "PREMIS"),
+    "unstable": Text("lagringen", "the store"),
+    "clock": Text("klockan", "the clock"),
+}
+
+MODES: Mapping[str, Text] = {
+    "automatic": Text("automatiskt", "automatically"),
+    "officer": Text("efter godkännande av en arkivarie", "after an officer has agreed"),
+    "two": Text("efter godkännande av två arkivarier", "after two officers have agreed"),
+}
+
+_SENTENCES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
+    (re.compile(english), swedish)
+    for english, swedish in (
+        (r"is missing", "saknas"),
+        (r"its bytes are not those that were stored \((.+)\)", r"innehållet är inte det som lagrades (\1)"),
+        (r"its bytes are not those that were stored", "innehållet är inte det som lagrades"),
+        (r"its bytes differ from byte (\d+) on", r"innehållet avviker från byte \1"),
+        (r"is a file that no version of this object knows", "är en fil som ingen version av objektet känner till"),
+        (r"is an empty folder that no version of this object knows", "är en tom mapp som ingen version av objektet känner till"),
+        (
+            r"is a link or a special file that no version of this object knows",
+            "är en länk eller specialfil som ingen version av objektet känner till",
+        ),
+        (r"parts of it could not be read", "delar av den kunde inte läsas"),
+        (r"was not read to its end", "lästes inte till slutet"),
+        (r"the package has no PREMIS document", "paketet saknar PREMIS-dokument"),
+        (
+            r"written anew from a copy whose digests match, and read back; what was there is in (.+)",
+            r"skriven på nytt från en kopia vars kontrollsummor stämmer, och läst tillbaka; det som låg där finns i \1",
+        ),
+        (
+            r"set aside: nothing belongs there; what was there is in (.+)",
+            r"undanlagd: inget hör hemma där; det som låg där finns i \1",
+        ),
+        (r"waits for approval: (\d+) more must agree.*", r"väntar på godkännande av \1 till"),
+        (r"no quorum: (.+)", r"lagas inte: ingen kopia är bevisat rätt (\1)"),
+        (r"stopped by the breaker: (.+)", r"lagning stoppad, en människa måste se på lagringen (\1)"),
+        (r"the package is being written to: (.+)", "väntar: paketet håller på att skrivas"),
+        (r"could not be written or read back: (.+)", r"kunde inte skrivas eller läsas tillbaka (\1)"),
+        (r"is not a matter of bytes: (.+)", "innehållet är rätt; det är liggaren eller PREMIS som avviker"),
+    )
+)
+
+
+def sentence(english: str | None) -> Text:
+    """A detail or remedy of a finding, in both languages."""
+    said = english or ""
+    for pattern, swedish in _SENTENCES:
+        if found := pattern.fullmatch(said):
+            return Text(found.expand(swedish), said)
+    return Text(said, said)
+
+
+def word(table: Mapping[str, Text], name: str) -> Text:
+    """The word for *name*, or the name itself."""
+    return table.get(name, Text(name, name))
