@@ -86,7 +86,7 @@ build() {
   version=$(sed -n 's/^__version__ = "\(.*\)"$/\1/p' worker/__init__.py)
   say "building $tag (version $version) on $base"
   # One layer a stage: vfs copies every layer in full.
-  engine build --quiet --isolation chroot --network host --layers=false --format docker --pull-never --file docker/Dockerfile \
+  engine build --quiet --isolation chroot --network host --layers=false --format docker --pull=missing --file docker/Dockerfile \
     --build-arg BASE="$base" --build-arg VERSION="$version" --build-arg REVISION="$(git rev-parse HEAD 2>/dev/null || echo unknown)" \
     --build-arg CREATED="$(date -u +%Y-%m-%dT%H:%M:%SZ)" "${given[@]}" --tag "$tag" . >"$state/build.log" 2>&1 \
     || { tail -n 30 "$state/build.log" >&2; fail "the image could not be built (above)"; }
@@ -104,7 +104,7 @@ try_out() {
 
 readonly state=$(mktemp -d /tmp/bevara-image.XXXXXX)
 mkdir "$state/run" "$state/tmp"
-trap 'umount "$storage/vfs" 2>/dev/null || true; rm -rf "$state"' EXIT
+trap 'rm -rf "$state"' EXIT
 # Its own storage, and a state that ends with this script: no other container of the machine is seen or touched.
 readonly words=(--root "$storage" --runroot "$state/run" --tmpdir "$state/tmp" --storage-driver vfs --cgroup-manager cgroupfs --events-backend none)
 need podman "podman runc"

@@ -29,6 +29,8 @@ from worker.ledger.ledger import Ledger
 from worker.ledger.schema import packages
 from worker.service_settings import ServiceSettings
 from worker.store import durable
+from worker.store.bucket_s3 import S3Endpoint
+from worker.store.bucket_store import BucketStore
 from worker.store.open_bucket import open_bucket
 
 COPIES = "copies.json"
@@ -176,10 +178,29 @@ def opened(one: Beside) -> Place:
     parts = urlsplit(one.url)
     if parts.scheme == "file" and parts.path.startswith("/") and not parts.netloc:
         return FolderPlace(one.name, Path(unquote(parts.path)), is_store=one.is_store)
+    endpoint = _endpoint(one)
+    return BucketPlace(one.name, lambda: open_bucket(one.url, endpoint), is_store=one.is_store)
+
+
+def stores_beside(archive: Path) -> list[BucketStore]:
+    """The archive's other stores, to write into what is not a package: evidence.
+
+    Raises:
+        CopiesError: As ``opened``.
+    """
+    found = []
+    for one in Configured.read(archive).places:
+        if one.is_store:
+            endpoint = _endpoint(one) if urlsplit(one.url).scheme == "s3" else None
+            found.append(BucketStore(open_bucket(one.url, endpoint), archive / "scratch" / "beside"))
+    return found
+
+
+def _endpoint(one: Beside) -> S3Endpoint:
     endpoints = ServiceSettings.load(needs=()).s3
     endpoint = endpoints.get(one.endpoint or "")
     if endpoint is None:
         name = (one.endpoint or "NAME").upper().replace("-", "_")
         remedy = f"Set BEVARA_S3_{name}_ENDPOINT, _ACCESS_KEY and _SECRET_KEY."
         raise CopiesError(f"its S3 endpoint {one.endpoint!r} is not in the settings", one.name, remedy)
-    return BucketPlace(one.name, lambda: open_bucket(one.url, endpoint), is_store=one.is_store)
+    return endpoint

@@ -83,9 +83,9 @@ class Watched:
         self._change()
         self._bucket.put_stream(key, stream, size_bytes)
 
-    def copy(self, source_key: str, target_key: str) -> None:
+    def copy(self, source_key: str, target_key: str, size_bytes: int | None = None) -> None:
         self._change()
-        self._bucket.copy(source_key, target_key)
+        self._bucket.copy(source_key, target_key, size_bytes)
 
     def delete(self, keys: Iterable[str]) -> None:
         for key in list(keys):  # one by one: a batch may be half done

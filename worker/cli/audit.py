@@ -7,15 +7,20 @@ import getpass
 import json
 import random
 import signal
+from collections.abc import Callable
 from dataclasses import asdict
 from types import FrameType
 
 from sqlalchemy import ColumnElement
 
 from worker.archive_copies import ArchiveCopies, CopiesError
+from worker.cli import audit_report, audit_watch
 from worker.cli.copies import WHERE, opened_copies, refresh, show_places
 from worker.fixity.auditor import Auditor, Ran
 from worker.fixity.bound import sentence
+from worker.fixity.copies import Copy
+from worker.fixity.known import Reading
+from worker.fixity.period import SampleSums
 from worker.fixity.repair import Outcome, Repaired, Repairer
 from worker.fixity.rules import RepairMode
 from worker.fixity.verdicts import BAD, Verdict
@@ -29,7 +34,7 @@ _SAMPLE = 300
 def add(parser: argparse.ArgumentParser) -> None:
     """Sub-commands of ``audit``."""
     commands = parser.add_subparsers(
-        dest="what", required=True, metavar="run|status|sample|package|prefix|findings|approve|repair|clear"
+        dest="what", required=True, metavar="run|status|sample|package|prefix|findings|approve|repair|clear|report|watch"
     )
     run = _sub(commands, "run", "read every copy whose turn it is; then repair what may be repaired by itself")
     run.add_argument("--bytes", type=int, default=0, metavar="N", help="stop after so many bytes; the next run goes on from there")
@@ -57,6 +62,9 @@ def add(parser: argparse.ArgumentParser) -> None:
     clear.add_argument("tenant")
     clear.add_argument("place")
     clear.add_argument("--as", dest="who", metavar="NAME", default=None)
+    audit_report.add(_sub(commands, "report", "one tenant's audits in a period: a page that prints, CSV and JSON"))
+    watch = "the service's auditor, for ever: reads, replicates, repairs, tells, signs each day"
+    audit_watch.add(commands.add_parser("watch", help=watch, description=watch[0].upper() + watch[1:] + ".", allow_abbrev=False))
 
 
 def _sub(commands: argparse._SubParsersAction[argparse.ArgumentParser], name: str, line: str) -> argparse.ArgumentParser:
@@ -67,6 +75,8 @@ def _sub(commands: argparse._SubParsersAction[argparse.ArgumentParser], name: st
 
 def run(args: argparse.Namespace) -> int:
     """Carry out a sub-command; 1 when something needs a person."""
+    if args.what == "watch":
+        return audit_watch.run(args)
     with opened_copies(args.archive) as at:
         asked = _Asked()
         auditor = Auditor(at.ledger.transactions, at.places, at.rules, stop=asked.stop)
@@ -139,11 +149,13 @@ def _status(args: argparse.Namespace, at: At, auditor: Auditor, asked: _Asked) -
 
 
 def _sample(args: argparse.Namespace, at: At, auditor: Auditor, asked: _Asked) -> int:
-    del at
     chosen = random.Random(args.seed)  # noqa: S311 -- a sample, not a secret
-    numbers = [copy.id for copy in auditor.copies.some(copies.c.state == "held", limit=10_000_000)]
+    tenants = {copy.id: copy.tenant for copy in auditor.copies.some(copies.c.state == "held", limit=10_000_000)}
+    numbers = list(tenants)
     picked = chosen.sample(numbers, min(args.count, len(numbers)))
-    ran = _these(auditor, asked, picked)
+    kept = SampleSums(tenants)
+    ran = _these(auditor, asked, picked, kept.add)
+    kept.keep(at.ledger.transactions, auditor.clock.now())
     bad, read = sum(ran.verdicts.get(verdict, 0) for verdict in BAD), ran.copies - ran.verdicts.get(Verdict.UNREADABLE, 0)
     _tell(ran)
     if read:
@@ -152,7 +164,7 @@ def _sample(args: argparse.Namespace, at: At, auditor: Auditor, asked: _Asked) -
     return 1 if bad else 0
 
 
-def _these(auditor: Auditor, asked: _Asked, numbers: list[int]) -> Ran:
+def _these(auditor: Auditor, asked: _Asked, numbers: list[int], told: Callable[[Copy, Reading], None] = lambda _c, _r: None) -> Ran:
     ran = Ran()
     with asked:
         for number in numbers:
@@ -160,7 +172,9 @@ def _these(auditor: Auditor, asked: _Asked, numbers: list[int]) -> Ran:
                 ran.stopped = True
                 break
             if copy := auditor.copies.take(number, auditor.name, lease_s=300):
-                ran.add(*auditor.audit(copy))
+                reading, new = auditor.audit(copy)
+                ran.add(reading, new)
+                told(copy, reading)
     auditor.book.tell()
     return ran
 
@@ -233,6 +247,11 @@ def _clear(args: argparse.Namespace, at: At, auditor: Auditor, asked: _Asked) ->
     return 0
 
 
+def _report(args: argparse.Namespace, at: At, auditor: Auditor, asked: _Asked) -> int:
+    del auditor, asked
+    return audit_report.run(args, at)
+
+
 _COMMANDS = {
     "run": _run,
     "status": _status,
@@ -243,4 +262,5 @@ _COMMANDS = {
     "approve": _approve,
     "repair": _repair,
     "clear": _clear,
+    "report": _report,
 }

@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from cryptography.x509 import Certificate, load_pem_x509_certificates
 
 from worker.archive import MARKER, Archive
+from worker.archive_copies import stores_beside
 from worker.cli.preserve import UsageError
 from worker.evidence.daily import make
 from worker.evidence.documents import NotADocumentError
@@ -29,6 +30,7 @@ from worker.evidence.verify import Report, tenants, verify
 from worker.fixity.findings import Severity
 from worker.ledger.ledger import object_id
 from worker.ledger.schema import packages
+from worker.store.contract import Store
 from worker.store.directory import DirectoryStore
 from worker.store.layout import ROOT_NAMASTE
 
@@ -43,7 +45,13 @@ def add(parser: argparse.ArgumentParser) -> None:
     making = commands.add_parser("make", help="sign what every package holds today; once a day")
     _options(making, keys=True)
     making.add_argument("--day", default="", metavar="YYYY-MM-DD", help="up to and with this day, UTC (default: today)")
-    making.add_argument("--also", action="append", default=[], metavar="STORE", help="another store to put the evidence into")
+    making.add_argument(
+        "--also",
+        action="append",
+        default=[],
+        metavar="STORE",
+        help="a store that is not among the archive's copies, to put the evidence into as well",
+    )
     making.add_argument("--tsa", default="", metavar="URL", help="a time stamping authority (RFC 3161); only a hash is sent to it")
     making.add_argument("--tsa-root", default="", metavar="PEM", help="certificates that its time stamps must lead to")
     checking = commands.add_parser("verify", help="prove, offline, that a store still holds what was signed")
@@ -104,7 +112,7 @@ def _make(args: argparse.Namespace) -> int:
     with Archive(_archive(args.archive)) as archive:
         with archive.ledger.engine.connect() as db:
             rows = db.execute(sa.select(packages.c.tenant, packages.c.object_id, packages.c.version)).all()
-        stores = [archive.store, *(DirectoryStore(Path(one), Path(f"{one}.scratch")) for one in args.also)]
+        stores: list[Store] = [archive.store, *stores_beside(archive.folder), *map(_writable, args.also)]
         for tenant in [args.tenant] if args.tenant else sorted({row.tenant for row in rows}):
             heads = [(row.object_id, row.version) for row in rows if row.tenant == tenant]
             made = make(stores, tenant, keys, heads, day=args.day, stamp=stamp)
@@ -223,6 +231,13 @@ def _archive(name: str) -> Path:
     if not (folder / MARKER[0]).is_file():
         raise UsageError("is not an archive", name, "Name an archive that `bevara preserve` made.")
     return folder
+
+
+def _writable(name: str) -> DirectoryStore:
+    """Another store, named by its folder or by the place that it is in; made when there is nothing yet."""
+    place = Path(name)
+    root = place / "store" if (place / "store" / ROOT_NAMASTE[0]).is_file() else place
+    return DirectoryStore(root, root.with_name(f"{root.name}.scratch"))
 
 
 def _store(name: str) -> DirectoryStore:

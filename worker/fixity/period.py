@@ -7,7 +7,7 @@ the ledger keeps no older one. How it is shown is ``worker.report``'s.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import Any
 
@@ -16,9 +16,10 @@ import sqlalchemy as sa
 from worker.fixity.audit_door import AuditDoor
 from worker.fixity.book import Entry
 from worker.fixity.breaker import Tripped
-from worker.fixity.copies import PlaceState
+from worker.fixity.copies import Copy, PlaceState
+from worker.fixity.known import Reading
 from worker.fixity.rules import Rules
-from worker.fixity.verdicts import BAD
+from worker.fixity.verdicts import BAD, Verdict
 from worker.ledger.events import now
 from worker.ledger.schema_fixity import breakers, copies, findings, readings, samples
 from worker.ledger.transactions import Transactions
@@ -209,8 +210,22 @@ class _Asked:
                 yield Entry(**row._mapping), tuple(agreed.get(row.id, ()))  # noqa: SLF001 -- SQLAlchemy's public name for it
 
 
-def note_sample(transactions: Transactions, tenant: str, sample: Sample) -> None:
-    """Keep what a sample showed, for reports."""
-    row = {"tenant": tenant, "at": sample.at, "population": sample.population}
-    row |= {"read": sample.read, "bad": sample.bad, "unreadable": sample.unreadable}
-    transactions.write(lambda db: db.execute(sa.insert(samples).values(**row)), tenant=tenant)
+@dataclass(slots=True)
+class SampleSums:
+    """A sample's sums by tenant, while it is read. *tenants*: of every copy that could have been chosen, by its number."""
+
+    tenants: dict[int, str]
+    _seen: dict[str, list[Verdict]] = field(default_factory=dict)
+
+    def add(self, copy: Copy, reading: Reading) -> None:
+        """Count one that was read, or could not be."""
+        if reading.cursor is None:
+            self._seen.setdefault(copy.tenant, []).append(reading.verdict)
+
+    def keep(self, transactions: Transactions, at: str) -> None:
+        """Write them down for reports."""
+        for tenant, seen in sorted(self._seen.items()):
+            away, bad = seen.count(Verdict.UNREADABLE), sum(verdict in BAD for verdict in seen)
+            row: dict[str, Any] = {"tenant": tenant, "at": at, "read": len(seen) - away, "bad": bad, "unreadable": away}
+            row["population"] = sum(owner == tenant for owner in self.tenants.values())
+            transactions.write(lambda db, row=row: db.execute(sa.insert(samples).values(**row)), tenant=tenant)  # type: ignore[misc]  # mypy cannot infer a lambda with a default

@@ -21,7 +21,10 @@ from worker.queue.actors import FILES, JOBS
 
 NAMESPACE = "bevara"
 DEAD_MESSAGE_TTL_MS = 60_000  # a message says nothing that the ledger does not know: no use in keeping dead ones
-HEARTBEAT_TIMEOUT_MS = 60_000  # messages that a dead worker had fetched come back after this; the ledger's leases are quicker
+HEARTBEAT_TIMEOUT_MS = (
+    15_000  # messages that a dead worker had fetched come back after this; a busy one's come twice, and count once
+)
+MAINTENANCE = 10_000  # of a million commands, how many look for dead workers' messages: every few seconds with one idle worker
 ANSWER_S = 10.0  # a server that gives no answer for so long is treated as gone
 SELDOM_S = 60.0
 IDLE_S = 30  # connections idle for longer are asked whether they still live
@@ -68,6 +71,7 @@ def on_redis(url: str, *, namespace: str = NAMESPACE) -> ServiceBroker:
         namespace=namespace,
         dead_message_ttl=DEAD_MESSAGE_TTL_MS,
         heartbeat_timeout=HEARTBEAT_TIMEOUT_MS,
+        maintenance_chance=MAINTENANCE,
     )
 
 

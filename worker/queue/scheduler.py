@@ -31,7 +31,7 @@ log = logging.getLogger("bevara")
 ROUND_S = 0.1  # between two looks; what a newcomer waits at most before it is in the queue
 LEAD_S = 6.0  # a leader that is silent for so long is followed by another
 LEADER = "scheduler"
-QUEUE_LEASE_S = 3600.0  # a message that nobody took in an hour is lost; an emptied Redis is noticed at once (``Epoch``)
+QUEUE_LEASE_S = 300.0  # a message that nobody took by then is sent again; an emptied Redis is noticed at once (``Epoch``)
 JOB_LEASE_S = 60.0
 LEAST_AHEAD = 4
 JOBS_AT_ONCE = 100
@@ -53,7 +53,7 @@ class Scheduler:
         rules = Rules(private=settings.callback_private, http=settings.callback_http, ca_file=settings.callback_ca_file)
         self._courier = Courier(service.ledger.outbox, self._settings_of, rules, tell=self._metrics.observe_callback)
         self.name = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(2)}"
-        self.leads = self._begun = False
+        self.leads = False
         self._stopping = threading.Event()
         self._due: dict[str, float] = {}
         self._looked_s, self._sent, self._waited = time.monotonic(), 0, 0
@@ -116,6 +116,7 @@ class Scheduler:
         if self._is_due("reap") and (taken := self._queue.reap()):
             self._metrics.reaped.inc(taken)
             log.warning("%s files taken back: their workers gave no sign of life, or nobody took them", taken)
+            self._queue.requeue()  # what such a worker had fetched and not begun is in nobody's reach either
         self._admit()
         self._posts.jobs(self._queue.to_drive(JOBS_AT_ONCE, JOB_LEASE_S))
         if self._is_due("callbacks"):
@@ -127,18 +128,16 @@ class Scheduler:
         leads = self._queue.lead(LEADER, self.name, LEAD_S)
         if leads != self.leads:
             log.info("scheduler %s: %s", self.name, "leads" if leads else "another leads now")
+            if leads:  # whoever led before may have died between the ledger and the queue
+                self._queue.requeue()
         self.leads = leads
         self._metrics.leader.set(leads)
         if not leads:
             self._metrics.observe_depth({})  # what it knew is getting old; the leader tells it now
 
     def _look_at_queue(self) -> None:
-        """An emptied queue is filled again at once; the first look of all finds it new, too."""
-        if self._epoch is None:
-            if not self._begun:
-                self._queue.requeue()  # a broker in this process starts empty
-                self._begun = True
-        elif self._epoch.is_new():
+        """An emptied queue is filled again at once."""
+        if self._epoch is not None and self._epoch.is_new():
             back = self._queue.requeue()
             self._epoch.begin()
             if back:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 
-from worker.fixity.bound import CONFIDENCE, upper_bound
 from worker.fixity.book import Entry
+from worker.fixity.bound import CONFIDENCE, upper_bound
 from worker.fixity.period import Period, Read, StorePeriod
 from worker.fixity.verdicts import BAD
 from worker.policy.plan import Text
@@ -41,7 +41,7 @@ class Findings:
         return made
 
 
-def opening(period: Period, found: Findings) -> Text:
+def opening(period: Period) -> Text:
     """The one sentence that tells whether the promise was kept."""
     overdue = sum(store.state.overdue for store in period.stores)
     if not any(store.state.held for store in period.stores):

@@ -81,7 +81,7 @@ def _template() -> jinja2.Template:
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
-        finalize=_shown,
+        finalize=shown,
     )
     script = (_TEMPLATES / "report.js").read_text("utf-8")
     environment.globals |= {
@@ -108,7 +108,7 @@ def _template() -> jinja2.Template:
     return environment.get_template("report.html.j2")
 
 
-def _shown(value: object) -> object:
+def shown(value: object) -> object:
     """Make control characters visible in every text that reaches the page; what is markup already was seen to."""
     return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 

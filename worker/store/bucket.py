@@ -94,8 +94,8 @@ class Bucket(Protocol):
         """All keys that begin with the text *prefix* and come after *after*, in the order of their UTF-8 bytes, streamed."""
         ...
 
-    def copy(self, source_key: str, target_key: str) -> None:
-        """Copy within the place, at the place, whatever the size.
+    def copy(self, source_key: str, target_key: str, size_bytes: int | None = None) -> None:
+        """Copy within the place, at the place, whatever the size. *size_bytes*, where it is known, saves asking for it.
 
         Raises:
             NotInStoreError: Nothing stands under *source_key*.

@@ -165,7 +165,7 @@ class Committer:
 
     def _mover(self, draft: StagedDraft, home: str) -> Callable[[Move], bool]:
         def move(one: Move) -> bool:
-            self._bucket.copy(draft.key(one.sha512, one.sha256), home + one.content_path)
+            self._bucket.copy(draft.key(one.sha512, one.sha256), home + one.content_path, one.size_bytes)
             return True
 
         return move

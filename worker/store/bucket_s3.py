@@ -42,7 +42,7 @@ _BUSY = frozenset({429, 500, 502, 503, 504})
 
 _MISSING = frozenset({"NoSuchKey", "NoSuchVersion", "ResourceNotFound"})
 _BAD_KEY = frozenset({"KeyTooLongError", "XMinioInvalidObjectName", "XMinioParentIsObject", "InvalidURI", "ObjectParentIsFile"})
-_RIGHTS = frozenset({"AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "AllAccessDisabled"})
+_RIGHTS = frozenset({"AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "XAdminUserNotFound"})
 _FULL = frozenset({"XMinioStorageFull", "QuotaExceeded", "XMinioAdminBucketQuotaExceeded", "InsufficientCapacity"})
 
 
@@ -172,8 +172,18 @@ class S3Bucket:
             with self._told(key):
                 found = self._client.stat_object(self._bucket, self._name(key))
         except NotInStoreError:
+            self._why_missing(key)
             return None
         return self._blob(key, found.size, found.etag, found.last_modified)
+
+    def _why_missing(self, key: str) -> None:
+        """An answer to HEAD has no words: 404 may also mean an unknown user, or no bucket. Asked for the bytes, the server tells.
+
+        Raises:
+            StoreUnreachableError: It is not that nothing stands there.
+        """
+        with contextlib.suppress(NotInStoreError):
+            self.get(key).close()
 
     def list(self, prefix: str = "", after: str = "") -> Iterator[Blob]:
         cut = len(self._prefix)
@@ -187,9 +197,9 @@ class S3Bucket:
             for item in found:
                 yield self._blob(cast("str", item.object_name)[cut:], item.size, item.etag, item.last_modified)
 
-    def copy(self, source_key: str, target_key: str) -> None:
+    def copy(self, source_key: str, target_key: str, size_bytes: int | None = None) -> None:
         source, target = self._name(source_key), self._name(check_new_key(target_key))
-        size = self._size(source_key)
+        size = self._size(source_key) if size_bytes is None else size_bytes
         with self._told(source_key):
             if size <= self._copy_part_bytes:
                 self._client.copy_object(self._bucket, target, CopySource(self._bucket, source))

@@ -22,7 +22,7 @@ from worker import digests
 from worker.digests import Digests, Source
 from worker.store import inventory, layout
 from worker.store.bucket import Bucket
-from worker.store.contract import NotDurableError, Stored
+from worker.store.contract import NotDurableError, NotInStoreError, Stored
 from worker.store.spool import Spool
 from worker.store.staged_index import Staged, StagedIndex
 
@@ -50,6 +50,7 @@ class StagedDraft:
         self.index = StagedIndex(self._folder / "index.sqlite3", version)
         if before is not None:
             self.index.load(inventory.rows(before))
+        self.index.saw(self.staged())
 
     def close(self) -> None:
         for local in tuple(self._given):
@@ -90,8 +91,7 @@ class StagedDraft:
         if held := self.index.find(found.sha512):
             return (proposal if held.new else held.path), False
         key = self.key(found.sha512, found.sha256)
-        before = self.bucket.stat(key)
-        there = before is not None and before.size_bytes == found.size_bytes
+        there = self.index.was_there(found.sha512, found.size_bytes)  # written since by another process: the same bytes again
         self._settle(key, local, found, there=there)
         self.index.remember(found.sha512, found.sha256)
         return proposal, not there
@@ -102,11 +102,14 @@ class StagedDraft:
         for _ in range(_TRIES):
             if not there:
                 self.bucket.put_file(key, local)
-            with self.bucket.get(key) as stream:
-                back = digests.sha256_of(stream)
+            there = False
+            try:
+                with self.bucket.get(key) as stream:
+                    back = digests.sha256_of(stream)
+            except NotInStoreError:
+                continue  # it was cleared away since it was seen
             if back == found.sha256:
                 return
-            there = False
         self.bucket.delete([key])
         raise NotDurableError(
             f"the store gave back SHA-256 {back} for bytes written with {found.sha256}",

@@ -26,7 +26,7 @@ WHERE sha512 > ? AND sha512 IN (SELECT sha512 FROM content WHERE new = 1) GROUP 
 """
 # What a version needs and does not have (wrong = 1), or has with another tag than what was staged (wrong = 0).
 _UNLIKE = """
-SELECT c.path, s.sha512, s.sha256 FROM content c JOIN staged s ON s.sha512 = c.sha512 LEFT JOIN placed p ON p.path = c.path
+SELECT c.path, s.sha512, s.sha256, s.size FROM content c JOIN staged s ON s.sha512 = c.sha512 LEFT JOIN placed p ON p.path = c.path
 WHERE c.new = 1 AND c.path > ? AND {unlike} ORDER BY c.path LIMIT ?
 """
 _ABSENT = _UNLIKE.format(unlike="(p.path IS NULL OR p.size != s.size)")
@@ -51,6 +51,7 @@ class Move:
     content_path: str
     sha512: str
     sha256: str
+    size_bytes: int
 
 
 class StagedIndex(Index):
@@ -65,14 +66,28 @@ class StagedIndex(Index):
         """This process has staged such content and read it back."""
         self.add(Held(_STAGED + sha512, sha512, sha256, new=True))
 
+    def saw(self, staged: Iterable[Staged]) -> None:
+        """What is *staged* when the draft is opened: a hint that saves asking for each file whether it is there."""
+        with self._lock:
+            self._db.execute("BEGIN")
+            self._write_staged(staged)
+            self._db.execute("COMMIT")
+
+    def was_there(self, sha512: str, size_bytes: int) -> bool:
+        """Whether such content was staged when the draft was opened."""
+        return self._one("SELECT 1 FROM staged WHERE sha512 = ? AND size = ?", sha512, size_bytes) is not None
+
+    def _write_staged(self, staged: Iterable[Staged]) -> None:
+        self._db.execute("DELETE FROM staged")
+        rows = ((one.sha512, one.sha256, one.size_bytes, one.tag) for one in staged)
+        self._db.executemany("INSERT OR REPLACE INTO staged VALUES (?, ?, ?, ?)", rows)
+
     def begin(self, staged: Iterable[Staged]) -> None:
         """Start a commit: all that is *staged*, by whichever process, and that the object does not hold yet."""
         with self._lock:
             self._db.execute("BEGIN")
             self._db.execute("DELETE FROM content WHERE new = 1")
-            self._db.execute("DELETE FROM staged")
-            rows = ((one.sha512, one.sha256, one.size_bytes, one.tag) for one in staged)
-            self._db.executemany("INSERT OR REPLACE INTO staged VALUES (?, ?, ?, ?)", rows)
+            self._write_staged(staged)
             self._db.execute(
                 "INSERT INTO content (path, sha512, sha256, new) SELECT ? || sha512, sha512, sha256, 1 FROM staged"
                 " WHERE sha512 NOT IN (SELECT sha512 FROM content)",
@@ -124,7 +139,7 @@ class StagedIndex(Index):
 
     def _moves(self, sql: str) -> Iterator[list[Move]]:
         for page in self._by_path(sql):
-            yield [Move(*row) for row in page]
+            yield [Move(path, sha512, sha256, int(size)) for path, sha512, sha256, size in page]
 
     def _by_path(self, sql: str) -> Iterator[list[tuple[str, ...]]]:
         last = ""

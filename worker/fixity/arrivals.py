@@ -1,0 +1,71 @@
+"""What the auditor must learn of by itself: packages that were committed since, new versions, and evidence that was signed.
+
+A new package is noted as held by its tenant's primary store and as wanted by the others. A new version brings the copies that
+stand behind it forward: what a migration has just written is read again soon, and not only by whoever wrote it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import sqlalchemy as sa
+
+from worker.fixity.auditor import Auditor
+from worker.fixity.copies import AT_ONCE
+from worker.fixity.replicate import register
+from worker.fixity.rules import Rules
+from worker.ledger.schema import packages
+from worker.ledger.schema_fixity import copies
+from worker.ledger.transactions import Transactions
+
+_NEW_VERSION = "a new version was committed"
+
+
+class Arrivals:
+    """See the module. Looks at what came since it looked last; at everything the first time, and when stores were added."""
+
+    def __init__(self, transactions: Transactions) -> None:
+        self._tx = transactions
+        self._seen: dict[str, int] = {}
+        self._open: dict[str, set[int]] = {}
+
+    def forget(self) -> None:
+        """Look at everything anew."""
+        self._seen, self._open = {}, {}
+
+    def look(self, auditor: Auditor, tenant: str, primary: str, rules: Rules) -> int:
+        """Note what came; returns how many copies were new."""
+        found = self._new(tenant)
+        return register(auditor, tenant, primary, iter(found), rules) + self._forward(tenant, primary)
+
+    def _new(self, tenant: str) -> list[str]:
+        """Objects that have a first version now, of packages behind the last one seen, and of those that had none then."""
+        p, seen, still = packages.c, self._seen.get(tenant, 0), self._open.get(tenant, set())
+        behind = sa.or_(p.id > seen, p.id.in_(sorted(still))) if still else p.id > seen
+        stmt = sa.select(p.id, p.object_id, p.version).where(p.tenant == tenant, behind).order_by(p.id)
+        found = []
+        for row in self._tx.stream(stmt):
+            seen = max(seen, row.id)
+            if row.version:
+                found.append(row.object_id)
+                still.discard(row.id)
+            else:
+                still.add(row.id)
+        self._seen[tenant], self._open[tenant] = seen, still
+        return found
+
+    def _forward(self, tenant: str, primary: str) -> int:
+        c, p = copies.c, packages.c
+        newer = sa.exists(sa.select(1).where(p.object_id == c.object_id, p.version > c.version))
+        mine = (c.tenant == tenant, c.place == primary, c.kind == "object", c.state == "held", c.version > 0, c.turn != AT_ONCE)
+        moved = sa.update(copies).where(*mine, newer).values(turn=AT_ONCE, why=_NEW_VERSION)
+        self._tx.write(lambda db: db.execute(moved))
+        return 0
+
+
+def note_everywhere(auditor: Auditor, tenant: str, object_ids: Iterator[str], rules: Rules) -> None:
+    """Note objects that every store of the tenant was given at once."""
+    names, now = list(object_ids), auditor.clock.now()
+    for owner, place in auditor.places:
+        if owner == tenant and names:
+            auditor.copies.note(tenant, place, [(name, "held") for name in names], now=now, rules=rules)
