@@ -102,7 +102,8 @@ try_out() {
   .venv/bin/python -m tests.image "$tag" podman "${words[@]}"
 }
 
-readonly state=$(mktemp -d /tmp/bevara-image.XXXXXX)
+state=$(mktemp -d /tmp/bevara-image.XXXXXX)
+readonly state
 mkdir "$state/run" "$state/tmp"
 trap 'rm -rf "$state"' EXIT
 # Its own storage, and a state that ends with this script: no other container of the machine is seen or touched.

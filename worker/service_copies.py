@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
@@ -10,6 +10,7 @@ from urllib.parse import unquote, urlsplit
 
 import sqlalchemy as sa
 
+from actions.errors import PreservationError
 from worker.fixity.bucket_place import BucketPlace
 from worker.fixity.folder_place import FolderPlace
 from worker.fixity.place import Place as AuditPlace
@@ -24,13 +25,26 @@ from worker.store.open_bucket import open_bucket
 
 
 class ServiceCopies:
-    """See the module. The same face as ``worker.archive_copies.ArchiveCopies``."""
+    """See the module. The same face as ``worker.archive_copies.ArchiveCopies``.
 
-    def __init__(self, settings: ServiceSettings, only: str | None = None) -> None:
-        self.ledger = Ledger.connect(settings.ledger_url, everything=True)
-        self._endpoints, self._only = settings.s3, only
+    Args:
+        ledger: Already open, and closed by others; None: our own.
+        wrong: Told of a tenant's settings or a place that cannot be used, which is then left out, or as if there were no
+            settings; None: it is raised.
+    """
+
+    def __init__(
+        self,
+        settings: ServiceSettings,
+        only: str | None = None,
+        *,
+        ledger: Ledger | None = None,
+        wrong: Callable[[PreservationError], None] | None = None,
+    ) -> None:
+        self.ledger, self._own = ledger or Ledger.connect(settings.ledger_url, everything=True), ledger is None
+        self._endpoints, self._only, self._wrong = settings.s3, only, wrong
         self._registry = Places(self.ledger.tenants, settings.s3)
-        self._rules = {one.id: Rules.of(one.settings) for one in self.ledger.tenants.list()}
+        self._rules = {one.id: self._rules_of(one.settings) for one in self.ledger.tenants.list()}
         self.primary: dict[str, str] = {}
         self.places: dict[tuple[str, str], AuditPlace] = {}
         self._stores: set[tuple[str, str]] = set()
@@ -44,7 +58,17 @@ class ServiceCopies:
     def __exit__(self, *_: object) -> None:
         for place in self.places.values():
             place.close()
-        self.ledger.close()
+        if self._own:
+            self.ledger.close()
+
+    def _rules_of(self, settings: str) -> Rules:
+        try:
+            return Rules.of(settings)
+        except PreservationError as wrong:
+            if self._wrong is None:
+                raise
+            self._wrong(wrong)
+            return Rules()
 
     def rules(self, tenant: str, place: str) -> Rules:
         """A tenant's promise."""
@@ -72,11 +96,17 @@ class ServiceCopies:
 
     def _add(self, tenant: str, one: Place) -> None:
         key = (tenant, one.name)
-        self.places[key] = self._opened(one)
+        if one.is_store:
+            self.primary.setdefault(tenant, one.name)  # stores come in their order: what ``Tenants.primary`` says
+        try:
+            self.places[key] = self._opened(one)
+        except PreservationError as wrong:
+            if self._wrong is None:
+                raise
+            self._wrong(wrong)
+            return
         if one.is_store:
             self._stores.add(key)
-            if one.position == 0:
-                self.primary[tenant] = one.name
 
     def _opened(self, one: Place) -> AuditPlace:
         parts = urlsplit(one.url)

@@ -107,6 +107,13 @@ class ServiceSettings:
     callback_ca_file: Path | None = _setting(
         None, kinds.readable_file, "Certificate authorities for callbacks, beside the system's own"
     )
+    evidence_keys: Path | None = _setting(
+        None, kinds.folder, "Folder of the keys that sign each day's evidence, for the auditor alone; unset: none is made"
+    )
+    evidence_tsa: str | None = _setting(
+        None, kinds.http_url, "Time stamping authority (RFC 3161) for evidence; only a hash is sent"
+    )
+    evidence_tsa_root: Path | None = _setting(None, kinds.readable_file, "Certificates that its time stamps must lead to, in PEM")
     log: str = _setting("json", kinds.one_of("json", "text"), "How logs are written: `json` lines, or `text` for a terminal")
     log_level: str = _setting(
         "info", kinds.one_of("debug", "info", "warning", "error"), "What is logged: `debug`, `info`, `warning` or `error`"

@@ -1,6 +1,7 @@
 """Measure every row of the table in turn with its yardstick; print it, and write ``build/bench.json``.
 
-Each figure is the median of ``BENCH_RUNS`` runs (3). One row alone: ``python -m tests.bench ROW…``.
+Each figure is the median of ``BENCH_RUNS`` runs (3). Some rows alone: ``python -m tests.bench ROW…``; ``service``: all
+of the service's.
 """
 
 from __future__ import annotations
@@ -15,30 +16,15 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
-from tests.bench import inputs
+from tests.bench import inputs, service
+from tests.bench.measure import BIN, RUNS, Row, environment, in_turn, preserve, timed, times
 from worker.digests import copy_and_digest
 
-RUNS = int(os.environ.get("BENCH_RUNS", "3"))
-BIN = inputs.PROJECT / ".venv" / "bin"
 YARDSTICK = inputs.SHARED / "bench" / "baseline.py"
 JARS = inputs.PROJECT / "build" / "verapdf" / "lib"
-
-
-@dataclass(frozen=True)
-class Row:
-    """One line of the table; ``reach`` is what the ratio (or, without one, the value) must be at least."""
-
-    name: str
-    value: float
-    unit: str
-    against: str
-    ratio: float | None
-    reach: str
-    ok: bool
 
 
 def main(wanted: list[str]) -> int:
@@ -46,7 +32,7 @@ def main(wanted: list[str]) -> int:
     rows: list[Row] = []
     with tempfile.TemporaryDirectory(prefix="bench.", dir=inputs.PROJECT / "build") as folder:
         for name, measure in ROWS.items():
-            if not wanted or name in wanted:
+            if not wanted or name.startswith(tuple(wanted)):
                 print(f"bench: {name} …", file=sys.stderr, flush=True)
                 work = Path(folder, name)
                 work.mkdir()
@@ -60,31 +46,6 @@ def main(wanted: list[str]) -> int:
         ratio = f"{row.ratio:.2f} ×" if row.ratio is not None else "–"
         print(f"| {row.name} | {row.value:g} {row.unit} | {row.against} | {ratio} | {row.reach} | {'ok' if row.ok else 'MISSED'} |")
     return 0
-
-
-def in_turn(*measures: Callable[[], float]) -> list[float]:
-    """Medians of several measures that take turns, so that a noisy minute hits all of them."""
-    taken: list[list[float]] = [[] for _ in measures]
-    for _ in range(RUNS):
-        for slot, measure in zip(taken, measures, strict=True):
-            slot.append(measure())
-    return [statistics.median(slot) for slot in taken]
-
-
-def timed(argv: list[str | Path], *, accept: tuple[int, ...] = (0,)) -> float:
-    """Seconds that a command takes, its start included."""
-    started = time.perf_counter()
-    done = subprocess.run([str(part) for part in argv], capture_output=True, check=False, env=_env())
-    if done.returncode not in accept:
-        sys.exit(f"bench: {argv[0]} exited {done.returncode}:\n{done.stderr.decode(errors='replace')[-2000:]}")
-    return time.perf_counter() - started
-
-
-def preserve(source: Path, work: Path) -> float:
-    """Seconds of a whole job in a new archive."""
-    archive = work / "archive"
-    shutil.rmtree(archive, ignore_errors=True)
-    return timed([BIN / "bevara", "preserve", source, "--archive", archive], accept=(0, 1))
 
 
 def yardstick(source: Path, work: Path, mode: str) -> float:
@@ -103,8 +64,8 @@ def office(work: Path) -> list[Row]:
         lambda: preserve(source, work), lambda: yardstick(source, work, "per-file"), lambda: yardstick(source, work, "batch")
     )
     return [
-        _times("40 office documents, full path", ours, "yardstick per-file", each, 10),
-        _times("40 office documents, full path", ours, "yardstick batch", batch, 1),
+        times("40 office documents, full path", ours, "yardstick per-file", each, 10),
+        times("40 office documents, full path", ours, "yardstick batch", batch, 1),
     ]
 
 
@@ -112,7 +73,7 @@ def pdf(work: Path) -> list[Row]:
     """The ladder over forty PDFs."""
     source = inputs.pdfs(work / "pdf")
     ours, each = in_turn(lambda: preserve(source, work), lambda: yardstick(source, work, "per-file"))
-    return [_times("40 PDFs, full path", ours, "yardstick per-file", each, 3)]
+    return [times("40 PDFs, full path", ours, "yardstick per-file", each, 3)]
 
 
 def identify(work: Path) -> list[Row]:
@@ -122,7 +83,7 @@ def identify(work: Path) -> list[Row]:
         lambda: timed([BIN / "bevara", "identify", "--formats-only", source], accept=(0, 1)),
         lambda: timed([BIN / "fido", "-q", "-recurse", source]),
     )
-    return [_times("identification, real mix", ours, "fido -recurse", fido, 6)]
+    return [times("identification, real mix", ours, "fido -recurse", fido, 6)]
 
 
 def small(work: Path) -> list[Row]:
@@ -168,15 +129,10 @@ def digests(work: Path) -> list[Row]:
         return time.perf_counter() - started
 
     both, one, other = in_turn(ours, lambda: alone("sha256"), lambda: alone("sha512"))
-    return [_times("SHA-256 + SHA-512 of 2 GB", both, "the slower alone (hashlib)", max(one, other), 0.9)]
+    return [times("SHA-256 + SHA-512 of 2 GB", both, "the slower alone (hashlib)", max(one, other), 0.9)]
 
 
-ROWS = {"office": office, "pdf": pdf, "identify": identify, "small": small, "digests": digests}
-
-
-def _times(name: str, ours_s: float, against: str, theirs_s: float, reach: float) -> Row:
-    ratio = theirs_s / ours_s
-    return Row(name, round(ours_s, 2), "s", f"{against} {theirs_s:.2f} s", round(ratio, 2), f"≥ {reach:g} ×", ratio >= reach)
+ROWS = {"office": office, "pdf": pdf, "identify": identify, "small": small, "digests": digests, **service.ROWS}
 
 
 def _watched(source: Path, work: Path) -> tuple[float, float]:
@@ -185,7 +141,10 @@ def _watched(source: Path, work: Path) -> tuple[float, float]:
     shutil.rmtree(archive, ignore_errors=True)
     started = time.perf_counter()
     child = subprocess.Popen(
-        [BIN / "bevara", "preserve", source, "--archive", archive], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=_env()
+        [BIN / "bevara", "preserve", source, "--archive", archive],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env=environment(),
     )
     peak = 0
     while child.poll() is None:
@@ -198,11 +157,6 @@ def _watched(source: Path, work: Path) -> tuple[float, float]:
     if child.wait() not in (0, 1):
         sys.exit(f"bench: bevara preserve exited {child.returncode}")
     return time.perf_counter() - started, peak / 1000
-
-
-def _env() -> dict[str, str]:
-    """The yardstick finds fido and ocrmypdf where we do."""
-    return {**os.environ, "PATH": f"{BIN}:{os.environ['PATH']}"}
 
 
 if __name__ == "__main__":

@@ -6,15 +6,17 @@ by ``fill``, because there is no source to scan.
 
 from __future__ import annotations
 
+import hashlib
 import sys
 import time
 from collections.abc import Iterator
 
 from worker.cli import service as shared
-from worker.ledger.facts import Found, JobState, Task
+from worker.ledger.facts import Entry, Found, Held, JobState, Task
 from worker.ledger.ledger import Ledger
 from worker.ledger.service_facts import Submission
 from worker.pipeline.services import Services
+from worker.pipeline.story import story
 from worker.policy.inherit import shipped
 from worker.queue.desk import Desk
 from worker.queue.worker import WorkerProcess
@@ -24,15 +26,18 @@ POLICY = PolicyRef(name=shipped()[0], version="0", sha256="0" * 64)
 
 
 def waits(seconds: float):
-    """The pipeline's place, taken by a wait."""
+    """The pipeline's place, taken by a wait. It says of each file what is said of one that is kept: content, entry, events."""
 
     def work(services: Services, task: Task) -> FileRecord:
         if seconds:
             time.sleep(seconds)
-        record = FileRecord(
-            path=task.path, size_bytes=task.size_bytes, status=Status.RETAINED, reason="ok", message="Nothing was done."
-        )
-        return services.ledger.finish(task, record)
+        sha256, sha512 = hashlib.sha256(task.raw_path).hexdigest(), hashlib.sha512(task.raw_path).hexdigest()
+        record = FileRecord(path=task.path, size_bytes=10, status=Status.KEPT, reason="ok", message="Nothing was done.")
+        record.sha256, record.sha512 = sha256, sha512
+        logical = f"original/{task.path}"
+        held = [Held(sha512, sha256, 10, f"v1/content/{logical}")]
+        told = list(story(record, logical, task.job.policy.sha256))
+        return services.ledger.finish(task, record, held=held, put=[Entry(logical, sha512)], told=told, key=sha256)
 
     return work
 

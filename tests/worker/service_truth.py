@@ -1,4 +1,4 @@
-"""What must be true of a job of the service however often things died meanwhile (promises P1, P3, P5): one place for every fault test.
+"""What must be true of a job of the service, however often things died meanwhile (P1, P3, P5): one place for every fault test.
 
 Asked of the store's own texts and keys by tools that are not the service's, and of the ledger; never of a log.
 """
@@ -61,7 +61,7 @@ def assert_truthful(
         sent: The delivery's files.
         folder: For what is downloaded.
         endpoint: The store's server, when the site reaches it through a proxy.
-        poisoned: Hosts or workers were killed: a file may then end as failed, for just that reason, when it was hit again and again.
+        poisoned: Hosts or workers were killed: a file that was hit again and again may then end as failed, for that reason.
     """
     ended = site.until_over(tenant, job_id, JOB_S)
     assert (ended.state, ended.version, ended.error) == ("finished", 1, None)

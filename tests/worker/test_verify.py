@@ -202,3 +202,19 @@ def test_a_stranger_beside_the_store_is_a_warning(archive: Path) -> None:
     (archive / "anteckning.txt").write_bytes(b"x")
 
     assert [(finding.where, finding.severity) for finding in verify(archive)] == [("anteckning.txt", Severity.WARNING)]
+
+
+def test_a_place_of_the_service_and_a_store_alone_can_be_verified(tmp_path) -> None:
+    """Offline, with nothing but the folder: no ledger lies beside a place."""
+    archive = build(tmp_path / "archive", FILES)
+    place = tmp_path / "place"
+    shutil.copytree(archive / "store", place / "store")
+    (place / "staging").mkdir()
+
+    assert [finding for folder in (place, place / "store") for finding in verify(folder)] == []
+
+    content = next(place.glob("store/*/*/*/*/v1/content/original/brev.txt"))
+    content.chmod(0o644)
+    content.write_bytes(b"Hej?\n")
+    for folder in (place, place / "store"):
+        assert [finding.code for finding in verify(folder)] == ["corrupt"], folder

@@ -7,15 +7,14 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
-from worker.archive import MARKER
 from worker.cli.preserve import UsageError
 from worker.fixity.findings import Severity
-from worker.verify import verify
+from worker.verify import is_verifiable, verify
 
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Options of ``verify``."""
-    parser.add_argument("archive", metavar="ARCHIVE")
+    parser.add_argument("archive", metavar="ARCHIVE", help="an archive, a place of the service, or a store alone")
     parser.add_argument("--json", action="store_true", help="one JSON object a finding")
 
 
@@ -24,7 +23,7 @@ def run(args: argparse.Namespace) -> int:
     folder = Path(args.archive)
     if not folder.is_dir():
         raise UsageError("is not a folder", args.archive, "Name an archive that `bevara preserve` made.")
-    if not (folder / MARKER[0]).exists() and not (folder / "store").exists():
+    if not is_verifiable(folder):
         raise UsageError("is not an archive", args.archive, "Name an archive that `bevara preserve` made.")
     wrong = 0
     for finding in verify(folder):

@@ -36,7 +36,9 @@ class Arrivals:
     def look(self, auditor: Auditor, tenant: str, primary: str, rules: Rules) -> int:
         """Note what came; returns how many copies were new."""
         found = self._new(tenant)
-        return register(auditor, tenant, primary, iter(found), rules) + self._forward(tenant, primary)
+        new = register(auditor, tenant, primary, iter(found), rules)
+        self._forward(tenant, primary)
+        return new
 
     def _new(self, tenant: str) -> list[str]:
         """Objects that have a first version now, of packages behind the last one seen, and of those that had none then."""
@@ -54,13 +56,12 @@ class Arrivals:
         self._seen[tenant], self._open[tenant] = seen, still
         return found
 
-    def _forward(self, tenant: str, primary: str) -> int:
+    def _forward(self, tenant: str, primary: str) -> None:
         c, p = copies.c, packages.c
         newer = sa.exists(sa.select(1).where(p.object_id == c.object_id, p.version > c.version))
         mine = (c.tenant == tenant, c.place == primary, c.kind == "object", c.state == "held", c.version > 0, c.turn != AT_ONCE)
         moved = sa.update(copies).where(*mine, newer).values(turn=AT_ONCE, why=_NEW_VERSION)
         self._tx.write(lambda db: db.execute(moved))
-        return 0
 
 
 def note_everywhere(auditor: Auditor, tenant: str, object_ids: Iterator[str], rules: Rules) -> None:

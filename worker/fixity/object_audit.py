@@ -13,6 +13,7 @@ from typing import BinaryIO
 
 import sqlalchemy as sa
 
+from worker.evidence.names import is_evidence
 from worker.fixity import agreement
 from worker.fixity.inventories import Head, Inventories, fetch
 from worker.fixity.known import OURS, Cursor, Known, Reading
@@ -201,7 +202,7 @@ class ObjectAudit:
     def _agreements(self, reading: Reading, manifest: Manifest, head: Head, inventories: Inventories) -> None:
         """Compare with ledger and PREMIS, as far as the bytes that tell it are right themselves."""
         bad = {fault.path for fault in reading.faults}
-        ours = self.known.object_id.startswith(OURS)
+        ours = self.known.object_id.startswith(OURS) and not is_evidence(self.known.object_id)  # evidence has no PREMIS
         told: list[Fault] = []
         # The ledger may be a version behind or ahead only while a job is at work: that is not a difference.
         if ours and self.known.package_key is not None and self.around.database and self.known.head == head.version:

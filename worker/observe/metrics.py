@@ -111,7 +111,11 @@ class Metrics:
         )
         self.audit_bytes = Counter("bevara_audit_read_bytes_total", "Bytes read by audits.", where, registry=registry)
         self.audit_progress = Gauge(
-            "bevara_audit_progress_timestamp_seconds", "When an auditor last ended a check.", registry=registry
+            "bevara_audit_progress_timestamp_seconds", "When an auditor last ended a round of its duties.", registry=registry
+        )
+        self.audit_repairs = Counter("bevara_audit_repairs_total", "Repairs by how they ended.", ["outcome"], registry=registry)
+        self.evidence_day = Gauge(
+            "bevara_evidence_day_timestamp_seconds", "Beginning of the newest day that is signed.", ["tenant"], registry=registry
         )
 
     def observe_record(self, record: FileRecord, tenant: str) -> None:
@@ -160,9 +164,29 @@ class Metrics:
         self.requests.labels(method, self._route(route), str(status)).inc()
         self.request_seconds.labels(self._route(route)).observe(seconds)
 
-    def observe_finding(self, verdict: str) -> None:
-        """Count what an audit found."""
-        self.audit_findings.labels(self._reason(verdict)).inc()
+    def observe_finding(self, verdict: str, count: int = 1) -> None:
+        """Count what an audit found; 0 makes the series, so that its first finding is seen to raise it."""
+        self.audit_findings.labels(self._reason(verdict)).inc(count)
+
+    def observe_audit(self, tenant: str, store: str, size_bytes: int) -> None:
+        """Count what an audit read."""
+        self.audit_bytes.labels(self._tenant(tenant), self._reason(store)).inc(size_bytes)
+
+    def observe_copies(self, states: Mapping[tuple[str, str], tuple[int, float]]) -> None:
+        """Set overdue copies and the oldest check's age in seconds, by tenant and store; what is in *states* no more is gone."""
+        self.audit_overdue.clear()
+        self.audit_oldest.clear()
+        for (tenant, store), (overdue, age_s) in states.items():
+            self.audit_overdue.labels(self._tenant(tenant), self._reason(store)).inc(overdue)
+            self.audit_oldest.labels(self._tenant(tenant), self._reason(store)).set(age_s)
+
+    def observe_repair(self, outcome: str) -> None:
+        """Count how a finding's repair ended."""
+        self.audit_repairs.labels(self._reason(outcome)).inc()
+
+    def observe_evidence(self, tenant: str, day_s: float) -> None:
+        """Set the newest signed day, as the second since 1970 that it began."""
+        self.evidence_day.labels(self._tenant(tenant)).set(day_s)
 
 
 def names(metrics: Metrics) -> set[str]:

@@ -35,6 +35,11 @@ class Block:
     cells: tuple[Cell, ...]
     months: tuple[tuple[int, str], ...]
 
+    @property
+    def weeks(self) -> int:
+        """Columns."""
+        return self.cells[-1].week + 1
+
 
 @dataclass(frozen=True, slots=True)
 class Band:
@@ -56,7 +61,7 @@ class Calendar:
     total: int
 
 
-def calendar(checked: Mapping[str, int], *, first: str, last: str, today: str, interval_days: float) -> Calendar:
+def calendar(checked: Mapping[str, int], *, first: str, last: str, today: str, interval_days: float, overdue: int) -> Calendar:
     """Make it of the copies by day of their last full reading.
 
     Args:
@@ -64,6 +69,7 @@ def calendar(checked: Mapping[str, int], *, first: str, last: str, today: str, i
         first: Of the period, as *last*.
         today: When *checked* was asked.
         interval_days: The promise.
+        overdue: Copies that are beyond it, to the second; days alone do not tell.
     """
     end = date.fromisoformat(today)
     deadline = end - timedelta(days=int(interval_days))
@@ -80,7 +86,7 @@ def calendar(checked: Mapping[str, int], *, first: str, last: str, today: str, i
         within = first <= day.isoformat() <= last
         cells.append(Cell(day.isoformat(), number // 7, day.weekday(), copies, level, day < deadline, within))
     earlier = sum(number for day, number in checked.items() if day and day < begin.isoformat())
-    bands = _bands(checked, end, int(interval_days))
+    bands = _bands(checked, end, int(interval_days), overdue)
     return Calendar(_blocks(cells), bands, earlier, checked.get("", 0), sum(checked.values()))
 
 
@@ -98,12 +104,16 @@ def _moved(cell: Cell, weeks: int) -> Cell:
     return Cell(cell.day, cell.week - weeks, cell.weekday, cell.copies, cell.level, cell.late, cell.within)
 
 
-def _bands(checked: Mapping[str, int], end: date, interval_days: int) -> tuple[Band, ...]:
+def _bands(checked: Mapping[str, int], end: date, interval_days: int, overdue: int) -> tuple[Band, ...]:
     """Four quarters of the interval, and what is older."""
-    edges = [interval_days * quarter // 4 for quarter in range(1, 5)]
     ages = [((end - date.fromisoformat(day)).days, number) for day, number in checked.items() if day]
     made, least = [], 0
-    for most in edges:
+    for quarter in range(1, 5):
+        most = max(least, interval_days * quarter // 4)
         made.append(Band(least, most, sum(number for age, number in ages if least <= age <= most)))
         least = most + 1
-    return (*made, Band(least, None, sum(number for age, number in ages if age >= least)))
+    older = sum(number for age, number in ages if age >= least)
+    today = sum(number for age, number in ages if age == least - 1)  # some of these are beyond it, by hours
+    late = min(max(older, overdue), older + today)
+    made[-1] = Band(made[-1].least, made[-1].most, made[-1].copies - (late - older))
+    return (*made, Band(least, None, late))

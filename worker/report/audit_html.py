@@ -50,8 +50,8 @@ def write(path: Path, period: Period) -> None:
 
 
 def _calendar(period: Period, store: StorePeriod) -> Calendar:
-    days = store.rules.interval_days
-    return calendar(store.checked, first=period.first, last=period.last, today=period.made[:10], interval_days=days)
+    days, late = store.rules.interval_days, store.state.overdue
+    return calendar(store.checked, first=period.first, last=period.last, today=period.made[:10], interval_days=days, overdue=late)
 
 
 @cache
@@ -77,7 +77,7 @@ def _template() -> jinja2.Template:
     }
     environment.filters |= {"both": present.both, "number": present.number, "size": present.size, "moment": present.moment}
     environment.filters |= {"said": _said, "name": present.file_name}
-    environment.filters["days"] = _days
+    environment.filters["begun"], environment.filters["days"] = _begun, _days
     return environment.get_template("audit.html.j2")
 
 
@@ -88,6 +88,12 @@ def _t(sv: str, en: str) -> Markup:
 
 def _said(text: str | None) -> Markup:
     return present.both(words.sentence(text))
+
+
+def _begun(text: str | None) -> Markup:
+    """Return a detail as the beginning of a sentence."""
+    found = words.sentence(text)
+    return present.both(Text(found.sv[:1].upper() + found.sv[1:], found.en[:1].upper() + found.en[1:]))
 
 
 def _days(interval: float) -> Markup:

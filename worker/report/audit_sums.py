@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
+from math import ceil
 
 from worker.fixity.book import Entry
 from worker.fixity.bound import CONFIDENCE, upper_bound
@@ -97,11 +98,16 @@ def of_sample(bad: int, read: int) -> Text:
     if not read:
         return Text("Inget kunde läsas: inget kan sägas.", "Nothing could be read: nothing can be said.")
     percent, digits = upper_bound(bad, read) * 100, 1
-    while digits < 6 and percent < 10 ** (1 - digits):
+    while digits < 6 and _up(percent, digits) > 1.1 * percent:
         digits += 1
-    shown = decimal(min(100.0, -(-percent * 10**digits // 1) / 10**digits), digits)
+    shown = decimal(min(100.0, _up(percent, digits)), digits)
     wrong, total, sure = numeral(bad), numeral(read), round(CONFIDENCE * 100)
     return Text(
         f"{wrong.sv} av {total.sv} lästa hade fel: med {sure} % säkerhet är andelen i hela lagringen under {shown.sv} %.",
         f"{wrong.en} of {total.en} read were bad: with {sure} % confidence the share of the whole store is below {shown.en} %.",
     )
+
+
+def _up(number: float, digits: int) -> float:
+    scale = 10.0**digits
+    return ceil(number * scale) / scale

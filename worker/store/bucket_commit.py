@@ -12,11 +12,9 @@ bytes, and looks for its own marker before each write that others could not repa
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
 from itertools import zip_longest
 from typing import BinaryIO, ClassVar, Protocol
 
@@ -24,23 +22,14 @@ from actions.errors import TransientError
 from worker import digests
 from worker.store import inventory, layout
 from worker.store.bucket import Bucket
+from worker.store.commit_marker import Marker, Markers
 from worker.store.contract import NotDurableError, NotInStoreError, StateEntry, StoreError, VersionNote
 from worker.store.layout import INVENTORY, OBJECT_NAMASTE, SIDECAR
 from worker.store.staged_draft import StagedDraft, home_of
 from worker.store.staged_index import Move
 
-MARKERS = "staging/commits/"
 _COPIES = 8  # at once: the place does the work, this process waits
 _ROUNDS = 3  # copying and looking again; a server that loses copies more often is not one to commit to
-
-
-@dataclass(frozen=True, slots=True)
-class Marker:
-    """What is begun. ``inventory`` is the SHA-512 of the inventory that the version is to have."""
-
-    object_id: str
-    version: int
-    inventory: str
 
 
 class CommitRaceError(TransientError):
@@ -70,34 +59,10 @@ class Committer:
     """Commits to the objects of one bucket. Knows nothing of drafts' making."""
 
     def __init__(self, bucket: Bucket, store: Readable) -> None:
-        self._bucket, self._store = bucket, store
-
-    # Markers
-
-    def markers(self) -> Iterator[tuple[Marker, int]]:
-        """Every commit that was begun and not ended, and when it was marked, in nanoseconds since the epoch."""
-        for blob in self._bucket.list(MARKERS):
-            if marker := self._read_marker(blob.key):
-                yield marker, blob.mtime_ns
-
-    def marker(self, object_id: str) -> Marker | None:
-        """The commit to an object that was begun and not ended."""
-        key = _marker_key(object_id)
-        return self._read_marker(key) if self._bucket.stat(key) else None
-
-    def _read_marker(self, key: str) -> Marker | None:
-        try:
-            with self._bucket.get(key) as stream:
-                said = json.loads(stream.read())
-            return Marker(str(said["object_id"]), int(said["version"]), str(said["inventory"]))
-        except (StoreError, ValueError, KeyError, TypeError):
-            return None  # it ended meanwhile; or is not ours, and then nothing is done about it
-
-    def _mark(self, marker: Marker) -> None:
-        self._bucket.put(_marker_key(marker.object_id), json.dumps(asdict(marker)).encode())
+        self._bucket, self._store, self.markers = bucket, store, Markers(bucket)
 
     def _still_mine(self, mine: Marker) -> None:
-        if self.marker(mine.object_id) != mine:
+        if self.markers.of(mine.object_id) != mine:
             raise _race(mine)
 
     # Committing
@@ -125,7 +90,7 @@ class Committer:
 
     def _make(self, draft: StagedDraft, mine: Marker, text: BinaryIO) -> None:
         """The steps, in the order from which any kill can be repaired."""
-        self._mark(mine)
+        self.markers.put(mine)
         self._place(draft)
         self._still_mine(mine)
         self._put_version(mine, text)
@@ -205,7 +170,7 @@ class Committer:
 
     def finish_begun(self, object_id: str) -> str | None:
         """Finish a commit that has come so far that its version is whole; one sentence when there was something to do."""
-        marker = self.marker(object_id)
+        marker = self.markers.of(object_id)
         return self.finish(marker) if marker else None
 
     def finish(self, marker: Marker) -> str | None:
@@ -223,7 +188,7 @@ class Committer:
     def undo(self, marker: Marker) -> str:
         """Forget a commit that did not come so far. The draft stays."""
         folder = f"{object_home(marker.object_id)}v{marker.version}/"
-        self._bucket.delete([_marker_key(marker.object_id)])  # first: one that still runs then stops
+        self.markers.remove(marker)  # first: one that still runs then stops
         self._bucket.delete([blob.key for blob in self._bucket.list(folder)])
         return f"Version {marker.version} of {marker.object_id} was begun and not finished: what there was of it was removed."
 
@@ -269,11 +234,7 @@ class Committer:
         home = home_of(marker.object_id)
         for version in range(1, marker.version + 1):
             self._bucket.delete(blob.key for blob in self._bucket.list(f"{home}v{version}/"))
-        self._bucket.delete([_marker_key(marker.object_id)])
-
-
-def _marker_key(object_id: str) -> str:
-    return f"{MARKERS}{home_of(object_id).split('/')[1]}.json"
+        self.markers.remove(marker)
 
 
 def _race(mine: Marker) -> CommitRaceError:

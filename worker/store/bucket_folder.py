@@ -10,23 +10,23 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import io
 import os
-import stat
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import BinaryIO, cast
 
 from worker.digests import write_all
 from worker.store import durable
+from worker.store.body import reader
 from worker.store.bucket import BadKeyError, Blob, StoreUnreachableError, check_key, check_new_key, pieces
 from worker.store.contract import NotInStoreError
+from worker.store.inside import Inside
 
-_UNFINISHED = ".bevara-unfinished"  # beside the keys and on their file system; never listed, and no key may begin with it
+UNFINISHED = ".bevara-unfinished"  # beside the keys and on their file system; never listed, and no key may begin with it
 _KNOWN_FOLDERS = 4096  # remembered as durable; bounds memory
 _DELETE_BATCH = 1000  # then their folders are made durable
 _TRIES = 5  # a folder may be removed as empty by another process between its making and its first file
@@ -47,6 +47,7 @@ class FolderBucket:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.url = folder.as_uri()
+        self._inside = Inside(folder, UNFINISHED)
         self._folders: OrderedDict[Path, None] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -62,17 +63,17 @@ class FolderBucket:
 
     def get(self, key: str, offset_bytes: int = 0, length_bytes: int | None = None) -> BinaryIO:
         with self._told(key):
-            fd = self._open(key)
+            fd = self._inside.open(key)
             size = os.fstat(fd).st_size
             os.lseek(fd, offset_bytes, os.SEEK_SET)
         rest = max(0, size - offset_bytes)
-        body = _Body(fd, rest if length_bytes is None else min(rest, length_bytes), self._broke_off)
-        return cast("BinaryIO", io.BufferedReader(body, buffer_size=1 << 16))
+        left = rest if length_bytes is None else min(rest, length_bytes)
+        return reader(left, lambda buffer: os.readv(fd, [buffer]), lambda _: os.close(fd), self._broke_off)
 
     def stat(self, key: str) -> Blob | None:
         try:
             with self._told(key):
-                fd = self._open(key)
+                fd = self._inside.open(key)
         except NotInStoreError:
             return None
         try:
@@ -111,12 +112,12 @@ class FolderBucket:
                 found = [(e.name, e.is_dir(follow_symlinks=False)) for e in entries if not e.is_symlink()]
         except (FileNotFoundError, NotADirectoryError):
             return []
-        hidden = os.fsencode(_UNFINISHED)
+        hidden = os.fsencode(UNFINISHED)
         return sorted((f for f in found if f[0] != hidden), key=lambda f: f[0] + b"/" if f[1] else f[0])
 
     def copy(self, source_key: str, target_key: str, size_bytes: int | None = None) -> None:  # noqa: ARG002 -- asked here for nothing
         with self._told(source_key):
-            fd = self._open(source_key)
+            fd = self._inside.open(source_key)
         with os.fdopen(fd, "rb", buffering=0) as source:
             self._write(target_key, pieces(cast("BinaryIO", source), os.fstat(fd).st_size), link=fd)
 
@@ -124,12 +125,12 @@ class FolderBucket:
         source = iter(keys)
         while batch := tuple(islice(source, _DELETE_BATCH)):
             with self._told("", missing=False):
-                touched = {folder for key in batch if (folder := self._unlink(self._path(key)))}
+                touched = {folder for key in batch if (folder := self._unlink(self._inside.path(key)))}
                 for folder in sorted(touched, reverse=True):
                     self._drop_empty(folder)
 
     def _unlink(self, path: Path) -> Path | None:
-        self._parent_inside(path)
+        self._inside.check_parent(path)
         try:
             path.unlink()
         except (FileNotFoundError, NotADirectoryError):
@@ -152,7 +153,7 @@ class FolderBucket:
     def sweep(self, older_than_s: float) -> int:
         done, limit_ns = 0, time.time_ns() - int(older_than_s * 1e9)
         with self._told("", missing=False), contextlib.suppress(FileNotFoundError):
-            for entry in os.scandir(self.folder / _UNFINISHED):
+            for entry in os.scandir(self.folder / UNFINISHED):
                 # the change time: a link to old content is made now, whatever the content's age
                 if entry.stat(follow_symlinks=False).st_ctime_ns <= limit_ns:
                     Path(entry.path).unlink(missing_ok=True)
@@ -162,7 +163,7 @@ class FolderBucket:
     # Writing
 
     def _write(self, key: str, data: Iterable[bytes], *, link: int | None = None) -> None:
-        path = self._path(check_new_key(key))
+        path = self._inside.path(check_new_key(key))
         with self._told(key, missing=False):
             self._there(make=True)
         temporary = self._unfinished(data, link)
@@ -176,7 +177,7 @@ class FolderBucket:
     def _put_in_place(self, temporary: Path, path: Path) -> None:
         for attempt in range(_TRIES):
             self._make_folder(path.parent)
-            self._parent_inside(path)
+            self._inside.check_parent(path)
             try:
                 temporary.rename(path)
             except IsADirectoryError:
@@ -192,7 +193,7 @@ class FolderBucket:
 
     def _unfinished(self, data: Iterable[bytes], link: int | None) -> Path:
         """A durable file under a name that no key has. With *link*, another name for that open file where the disk can."""
-        path = self.folder / _UNFINISHED / f"{os.getpid()}-{os.urandom(8).hex()}"
+        path = self.folder / UNFINISHED / f"{os.getpid()}-{os.urandom(8).hex()}"
         with self._told("", missing=False):
             path.parent.mkdir(exist_ok=True)
             if link is not None and _linked(link, path):
@@ -227,35 +228,7 @@ class FolderBucket:
             if len(self._folders) > _KNOWN_FOLDERS:
                 self._folders.popitem(last=False)
 
-    # Staying inside
-
-    def _path(self, key: str) -> Path:
-        if key.partition("/")[0] == _UNFINISHED:
-            raise BadKeyError(f"begins with {_UNFINISHED!r}, which is the place's own", "a key", "Use another name.")
-        return self.folder / check_key(key)
-
-    def _open(self, key: str) -> int:
-        """The file under *key*; a link is nothing, and so is what lies behind one that leads out."""
-        path = self._path(key)
-        try:
-            fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-        except OSError as no:
-            if no.errno in (errno.ELOOP, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ENXIO):
-                raise FileNotFoundError(no.errno, "") from None
-            raise
-        real = os.readlink(f"/proc/self/fd/{fd}")  # noqa: PTH115 -- a text, not a path to follow
-        if self._inside(real) and stat.S_ISREG(os.fstat(fd).st_mode):
-            return fd
-        os.close(fd)
-        raise FileNotFoundError(errno.ENOENT, "")
-
-    def _parent_inside(self, path: Path) -> None:
-        if not self._inside(os.path.realpath(path.parent)):
-            raise BadKeyError("would be written through a link that leads out of the place", "a key", "Remove the link.")
-
-    def _inside(self, real: str) -> bool:
-        root = os.path.realpath(self.folder)
-        return real.removesuffix(" (deleted)") == root or real.startswith(f"{root.rstrip('/')}/")
+    # Errors
 
     def _there(self, *, make: bool = False) -> None:
         if not self.folder.is_dir():
@@ -263,8 +236,6 @@ class FolderBucket:
                 raise self._unreachable("its folder is not there", "Mount or make it, then try again.")
             if make:
                 durable.make_folders(self.folder)
-
-    # Errors
 
     @contextlib.contextmanager
     def _told(self, key: str, *, missing: bool = True) -> Iterator[None]:
@@ -283,37 +254,10 @@ class FolderBucket:
     def _unreachable(self, what: str, remedy: str) -> StoreUnreachableError:
         return StoreUnreachableError(what, self.url, remedy)
 
-    def _broke_off(self, left_bytes: int) -> StoreUnreachableError:
-        return self._unreachable(f"a read ended {left_bytes} bytes too early", "It is tried again; check the disk or share.")
-
-
-class _Body(io.RawIOBase):
-    """So many bytes of a file; one that became shorter meanwhile is told."""
-
-    def __init__(self, fd: int, left_bytes: int, broke_off: Callable[[int], StoreUnreachableError]) -> None:
-        self._fd, self.left_bytes, self._broke_off = fd, left_bytes, broke_off
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
-        """Fill *buffer* as far as one read goes."""
-        wanted = min(len(buffer), self.left_bytes)
-        if not wanted:
-            return 0
-        try:
-            got = os.readv(self._fd, [memoryview(buffer)[:wanted]])
-        except OSError:
-            raise self._broke_off(self.left_bytes) from None
-        if not got:
-            raise self._broke_off(self.left_bytes)
-        self.left_bytes -= got
-        return got
-
-    def close(self) -> None:
-        if not self.closed:
-            super().close()
-            os.close(self._fd)
+    def _broke_off(self, left_bytes: int, why: str) -> StoreUnreachableError:
+        return self._unreachable(
+            f"a read ended {left_bytes} bytes too early ({why})", "It is tried again; check the disk or share."
+        )
 
 
 def _blob(key: str, found: os.stat_result) -> Blob:

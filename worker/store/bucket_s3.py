@@ -19,18 +19,19 @@ from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 from typing import BinaryIO, cast
-from xml.etree.ElementTree import ParseError
 
 import certifi
 import urllib3
 from minio import Minio
 from minio.commonconfig import ComposeSource, CopySource
 from minio.deleteobjects import DeleteObject
-from minio.error import InvalidResponseError, MinioException, S3Error
+from minio.error import InvalidResponseError, S3Error
 from urllib3.exceptions import HTTPError
 
-from worker.store.bucket import BadKeyError, Blob, StoreUnreachableError, check_key, check_new_key, pieces
-from worker.store.contract import NotInStoreError, StoreError
+from worker.store.body import reader
+from worker.store.bucket import Blob, check_key, check_new_key, pieces
+from worker.store.contract import NotInStoreError
+from worker.store.s3_words import MISSING, S3Words, status_of
 
 CONNECT_S, READ_S = 5.0, 60.0  # a server that says nothing for so long is asked again, then given up for now
 RETRIES = 3  # within about two seconds; longer waits are the queue's, where they hold no thread
@@ -39,11 +40,6 @@ COPY_PART_BYTES = 256 << 20  # a server copies this much well within READ_S; S3 
 _MAX_PARTS = 10_000  # S3's own limit
 _DELETE_BATCH = 1000  # S3's own limit
 _BUSY = frozenset({429, 500, 502, 503, 504})
-
-_MISSING = frozenset({"NoSuchKey", "NoSuchVersion", "ResourceNotFound"})
-_BAD_KEY = frozenset({"KeyTooLongError", "XMinioInvalidObjectName", "XMinioParentIsObject", "InvalidURI", "ObjectParentIsFile"})
-_RIGHTS = frozenset({"AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "XAdminUserNotFound"})
-_FULL = frozenset({"XMinioStorageFull", "QuotaExceeded", "XMinioAdminBucketQuotaExceeded", "InsufficientCapacity"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,9 +110,10 @@ class S3Bucket:
         self._client, self._bucket, self._prefix = client, bucket, f"{check_key(prefix)}/" if prefix else ""
         self._part_bytes, self._copy_part_bytes = part_bytes, copy_part_bytes
         self.url = f"s3://{bucket}/{prefix}".rstrip("/")
+        self._words = S3Words(self.url, self._is_not_listed)
 
     def put(self, key: str, data: bytes) -> None:
-        with self._told(key):
+        with self._words.told(key):
             self._client.put_object(
                 self._bucket, self._name(check_new_key(key)), io.BytesIO(data), len(data), num_parallel_uploads=1
             )
@@ -126,7 +123,7 @@ class S3Bucket:
             self.put_stream(key, stream, os.fstat(stream.fileno()).st_size)
 
     def put_stream(self, key: str, stream: BinaryIO, size_bytes: int) -> None:
-        with self._told(key):
+        with self._words.told(key):
             self._client.put_object(
                 self._bucket,
                 self._name(check_new_key(key)),
@@ -140,7 +137,7 @@ class S3Bucket:
         if length_bytes == 0:  # S3 has no range without bytes
             self._size(key)
             return io.BytesIO(b"")
-        with self._told(key):
+        with self._words.told(key):
             try:
                 answer = self._client.get_object(
                     self._bucket,
@@ -150,26 +147,25 @@ class S3Bucket:
                     request_headers={"Accept-Encoding": "identity"},
                 )
             except (S3Error, InvalidResponseError) as no:
-                if _status(no) != 416:  # Range Not Satisfiable: what stands there does not go so far
+                if status_of(no) != 416:  # Range Not Satisfiable: what stands there does not go so far
                     raise
                 return io.BytesIO(b"")
         length = answer.headers.get("content-length")
         asked = bool(offset_bytes or length_bytes)
         if length is None or asked != ("content-range" in answer.headers):
             answer.close()
-            raise self._unreachable("did not give what it was asked for", "See what stands between here and the S3 server.")
-        body = _Body(answer, int(length), self._broke_off)
-        return cast("BinaryIO", io.BufferedReader(body, buffer_size=1 << 16))
+            raise self._words.unreachable("did not give what it was asked for", "See what stands between here and the S3 server.")
+        return reader(int(length), _filler(answer), _ender(answer), self._words.broke_off)
 
     def _size(self, key: str) -> int:
         blob = self.stat(key)
         if blob is None:
-            raise self._missing(key)
+            raise self._words.missing(key)
         return blob.size_bytes
 
     def stat(self, key: str) -> Blob | None:
         try:
-            with self._told(key):
+            with self._words.told(key):
                 found = self._client.stat_object(self._bucket, self._name(key))
         except NotInStoreError:
             self._why_missing(key)
@@ -187,7 +183,7 @@ class S3Bucket:
 
     def list(self, prefix: str = "", after: str = "") -> Iterator[Blob]:
         cut = len(self._prefix)
-        with self._told(prefix):
+        with self._words.told(prefix):
             found = self._client.list_objects(
                 self._bucket,
                 prefix=self._prefix + prefix,
@@ -200,7 +196,7 @@ class S3Bucket:
     def copy(self, source_key: str, target_key: str, size_bytes: int | None = None) -> None:
         source, target = self._name(source_key), self._name(check_new_key(target_key))
         size = self._size(source_key) if size_bytes is None else size_bytes
-        with self._told(source_key):
+        with self._words.told(source_key):
             if size <= self._copy_part_bytes:
                 self._client.copy_object(self._bucket, target, CopySource(self._bucket, source))
                 return
@@ -211,10 +207,10 @@ class S3Bucket:
     def delete(self, keys: Iterable[str]) -> None:
         waiting = (self._name(key) for key in keys)
         while batch := tuple(islice(waiting, _DELETE_BATCH)):
-            with self._told(""):
+            with self._words.told(""):
                 for error in self._client.remove_objects(self._bucket, (DeleteObject(name) for name in batch)):
-                    if error.code not in _MISSING:
-                        raise self._answered(error.code, 200)
+                    if error.code not in MISSING:
+                        raise self._words.answered(error.code, 200)
 
     def sweep(self, older_than_s: float) -> int:  # noqa: ARG002
         return 0
@@ -226,55 +222,29 @@ class S3Bucket:
         seconds = when.timestamp() if hasattr(when, "timestamp") else 0.0
         return Blob(key, size or 0, int(seconds * 1e9), (etag or "").strip('"'))
 
-    # Errors
-
-    @contextlib.contextmanager
-    def _told(self, key: str) -> Iterator[None]:
-        """Turn the client's errors into the protocol's. Their own texts hold keys, which are file names: left out (P7)."""
-        try:
-            yield
-        except S3Error as no:
-            raise self._missing(key) if no.code in _MISSING else self._answered(no.code, no.response.status) from None
-        except HTTPError as no:
-            why = type(getattr(no, "reason", None) or no).__name__
-            raise self._unreachable(f"did not answer ({why})", "See whether the S3 server runs and can be reached.") from None
-        except InvalidResponseError as no:
-            if _status(no) == 404 and self._is_not_listed(key):
-                raise self._missing(key) from None
-            raise self._unreachable(f"gave an answer that is not S3's ({type(no).__name__})", "Check the endpoint.") from None
-        except (MinioException, ParseError) as no:
-            raise self._unreachable(f"failed ({type(no).__name__})", "See the S3 server's own log.") from None
-
     def _is_not_listed(self, key: str) -> bool:
-        """Whether a "not found" in plain text is the server's (rclone says it so), and not of something that stands before it.
+        return next((blob.key for blob in self.list(key)), None) != key
 
-        Believed too lightly, a proxy that points nowhere would make a full store an empty one.
-        """
-        return bool(key) and next((blob.key for blob in self.list(key)), None) != key
 
-    def _answered(self, code: str | None, status: int) -> StoreError | StoreUnreachableError:
-        if code in _BAD_KEY:
-            return BadKeyError(f"the S3 server refused it ({code})", "a key", "Use a shorter, plain name.")
-        if code == "NoSuchBucket":
-            remedy = "Make the bucket, or correct the place's URL."
-        elif code == "RequestTimeTooSkewed":
-            remedy = "Set this machine's clock, or the server's."
-        elif code in _RIGHTS or status in (401, 403):
-            remedy = "Check the endpoint's keys in the settings, and what they may do in this bucket."
-        elif code in _FULL:
-            remedy = "Make room in the store."
-        else:
-            remedy = "See the S3 server's own log."
-        return self._unreachable(f"answered {code}", remedy)
+def _filler(answer: urllib3.BaseHTTPResponse) -> Callable[[memoryview], int]:
+    def fill(buffer: memoryview) -> int:
+        try:
+            data = answer.read(len(buffer), decode_content=False)
+        except HTTPError as no:
+            raise ConnectionAbortedError(type(no).__name__) from None
+        buffer[: len(data)] = data
+        return len(data)
 
-    def _missing(self, key: str) -> NotInStoreError:
-        return NotInStoreError("is not in this place", key, f"Look at what is under {self.url}.")
+    return fill
 
-    def _unreachable(self, what: str, remedy: str) -> StoreUnreachableError:
-        return StoreUnreachableError(f"the S3 server {what}", self.url, remedy)
 
-    def _broke_off(self, left_bytes: int, why: str) -> StoreUnreachableError:
-        return self._unreachable(f"broke off an answer {left_bytes} bytes too early ({why})", "It is tried again.")
+def _ender(answer: urllib3.BaseHTTPResponse) -> Callable[[bool], None]:
+    def end(whole: bool) -> None:  # noqa: FBT001 -- as ``body.reader`` calls it
+        if not whole:
+            answer.close()  # the rest would have to be read first: another connection is cheaper
+        answer.release_conn()
+
+    return end
 
 
 class _Whole:
@@ -288,45 +258,6 @@ class _Whole:
         data = self._rest or next(self._pieces, b"")
         self._rest = data[size_bytes:]
         return data[:size_bytes]
-
-
-class _Body(io.RawIOBase):
-    """The bytes of an answer, all of them or an error."""
-
-    def __init__(
-        self, answer: urllib3.BaseHTTPResponse, left_bytes: int, broke_off: Callable[[int, str], StoreUnreachableError]
-    ) -> None:
-        self._answer, self.left_bytes, self._broke_off = answer, left_bytes, broke_off
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
-        """Fill *buffer* as far as one read goes."""
-        wanted = min(len(buffer), self.left_bytes)
-        if not wanted:
-            return 0
-        try:
-            data = self._answer.read(wanted, decode_content=False)
-        except (HTTPError, OSError) as no:
-            raise self._broke_off(self.left_bytes, type(no).__name__) from None
-        if not data:
-            raise self._broke_off(self.left_bytes, "end of data")
-        self.left_bytes -= len(data)
-        buffer[: len(data)] = data
-        return len(data)
-
-    def close(self) -> None:
-        if self.closed:
-            return
-        super().close()
-        if self.left_bytes:
-            self._answer.close()  # the rest would have to be read first: another connection is cheaper
-        self._answer.release_conn()
-
-
-def _status(no: S3Error | InvalidResponseError) -> int:
-    return no.response.status if isinstance(no, S3Error) else no._code  # noqa: SLF001 -- it has no other way to tell
 
 
 def _part(size_bytes: int, wanted_bytes: int) -> int:

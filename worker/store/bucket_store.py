@@ -93,7 +93,7 @@ class BucketStore:
 
     def recover(self) -> list[str]:
         done = []
-        for marker, begun_ns in self._committer.markers():
+        for marker, begun_ns in self._committer.markers.all():
             sentence = self._committer.finish(marker)
             if sentence is None and time.time_ns() - begun_ns >= self._undo_after_s * 1e9:
                 sentence = self._committer.undo(marker)

@@ -10,7 +10,8 @@ import time
 from collections.abc import Collection, Iterator
 
 from worker.store.bucket import Blob, Bucket
-from worker.store.bucket_commit import MARKERS, Committer, Readable, object_home
+from worker.store.bucket_commit import Committer, Readable, object_home
+from worker.store.commit_marker import MARKERS
 from worker.store.staged_draft import home_of
 
 
@@ -24,7 +25,7 @@ class Leftovers:
         """See ``BucketStore.gc``."""
         before_ns = time.time_ns() - int(grace_s * 1e9)
         keys: list[str] = []
-        for marker, begun_ns in self._committer.markers():
+        for marker, begun_ns in self._committer.markers.all():
             if begun_ns > before_ns or marker.object_id in busy:
                 continue
             if self._committer.whole(marker):
