@@ -34,7 +34,7 @@ INSIDE = Path("/run/bevara")
 CONFINED = ["--cap-drop", "ALL", "--security-opt", "no-new-privileges", "--read-only"]
 SANDBOX = ["--security-opt", f"seccomp={PROJECT / 'docker' / 'seccomp.json'}", "--security-opt", "unmask=ALL"]
 CLOSED = ["--ulimit", "nofile=1024:1024", "--ulimit", "nproc=4096:4096", "--network", "host", "--runtime", "runc"]
-ROOMS = ["--tmpfs", "/tmp:size=1g,mode=1777", "--tmpfs", f"{Path('/var/lib/bevara/scratch')}:size=2g,mode=1777"]
+ROOMS = ["--tmpfs", "/tmp:size=1g,mode=1777"]  # scratch is the volume that the image names
 
 
 class UnfitImageError(RuntimeError):
@@ -100,7 +100,7 @@ class Trial:
 
     def end(self) -> None:
         for name in self.started:
-            self.call("rm", "--force", "--time", "5", name, check=False)
+            self.call("rm", "--force", "--volumes", "--time", "5", name, check=False)
 
 
 @contextmanager
@@ -182,7 +182,7 @@ def job(trial: Trial, api: str, bucket: str | None) -> dict:
     (trial.folder / "secrets" / "key").write_text(key)
     asked = ["--url", api, "--key-file", INSIDE / "key", "--package", PACKAGE, "--watch", "--json"]
     done = trial.inside("bevara-api", "bevara", "submit", "/delivery", *asked, check=False, timeout_s=JOB_S)
-    if done.returncode not in {0, 1}:
+    if done.returncode not in {0, 1} or not done.stdout.startswith("{"):
         raise UnfitImageError(f"bevara submit ended with {done.returncode}: {done.stderr}\n{trial.log('bevara-worker')}")
     return json.loads(done.stdout) | {"key": key}
 

@@ -83,7 +83,8 @@ def test_every_form_says_the_same_and_all_of_it(lab: Lab, tmp_path: Path) -> Non
     assert sum(int(one["copies"]) for one in rows(tmp_path, "readings.csv")) == sum(
         store["read"]["copies"] for store in whole["stores"]
     )
-    for state, store, line in zip(lab.auditor.copies.states(lab.clock(), TENANT), sorted_stores(whole), sorted_lines(tmp_path)):
+    states = lab.auditor.copies.states(lab.clock(), TENANT)
+    for state, store, line in zip(states, sorted_stores(whole), sorted_lines(tmp_path), strict=True):
         assert (store["store"], store["copies"], store["overdue"]) == (state.place, state.held, state.overdue)
         assert (line["store"], int(line["copies"])) == (state.place, state.held)
     assert html.count('<article class="finding') == len(book)
@@ -136,7 +137,7 @@ def test_the_page_needs_no_network_and_speaks_both_languages(lab: Lab, tmp_path:
     lab.audit()
     html = page(lab, tmp_path)
 
-    assert not re.findall(r"""(?:src|href)=["']?(?!#|data:)""", html)
+    assert not re.findall(r"""(?:src|href)=(?!"#)""", html)
     assert "default-src 'none'" in html
     texts = re.findall(r'<span class="t" lang="(sv|en)">', html)
     assert texts.count("sv") == texts.count("en") > 40

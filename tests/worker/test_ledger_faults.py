@@ -47,13 +47,17 @@ def test_work_goes_on_when_the_server_was_restarted(server: PostgresServer) -> N
     first, second, third = take(ledger)
     end(ledger, first)
     server.stop()
-    for ask in (lambda: end(ledger, second), lambda: ledger.queue.heartbeat(WORKER, 60), lambda: ledger.door("lund").job(job_id)):
+    for ask in (
+        lambda: end(ledger, second),
+        lambda: ledger.queue.heartbeat(WORKER, 60, {third.id}),
+        lambda: ledger.door("lund").job(job_id),
+    ):
         with pytest.raises(LedgerUnreachableError):
             ask()
     server.start()
 
     assert end(ledger, second).message == "Kept."
-    assert ledger.queue.heartbeat(WORKER, LEASE_S) == {third.id}
+    assert ledger.queue.heartbeat(WORKER, LEASE_S, {third.id}) == {third.id}
     end(ledger, third)
     assert ledger.door("lund").counts(job_id).done == 3
     ledger.close()

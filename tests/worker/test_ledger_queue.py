@@ -285,10 +285,24 @@ def test_a_lease_that_is_kept_is_not_taken_back(ledger: Ledger) -> None:
         db.execute(sa.update(tasks).where(tasks.c.id == theirs.id).values(worker="other"))
     lose(ledger, mine.id, theirs.id)
 
-    assert ledger.queue.heartbeat(WORKER, LEASE_S) == {mine.id, late.id}
+    assert ledger.queue.heartbeat(WORKER, LEASE_S, {mine.id, theirs.id, late.id}) == {mine.id, late.id}
     assert ledger.queue.reap() == 1
     assert counts(ledger, job_id).leased == 2
     assert end(ledger, mine).message == "Kept."
+
+
+def test_a_lease_that_its_worker_does_not_know_of_runs_out(ledger: Ledger) -> None:
+    """The ledger died between a claim and its answer: no sign of life keeps what nobody works on, a job's step neither."""
+    open_job(ledger, files=2)
+    waiting = submit(ledger, package="q")
+    known, unknown = take(ledger)
+    assert ledger.queue.claim_job(waiting, WORKER, LEASE_S) is not None
+    lose(ledger, known.id, unknown.id)
+    lose_job(ledger, waiting)
+
+    assert ledger.queue.heartbeat(WORKER, LEASE_S, {known.id}) == {known.id}
+    assert ledger.queue.reap() == 1
+    assert waiting in ledger.queue.to_drive(9, LEASE_S)
 
 
 def test_a_queued_number_that_was_lost_is_admitted_again(ledger: Ledger) -> None:

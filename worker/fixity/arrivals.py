@@ -1,7 +1,7 @@
 """What the auditor must learn of by itself: packages that were committed since, new versions, and evidence that was signed.
 
-A new package is noted as held by its tenant's primary store and as wanted by the others. A new version brings the copies that
-stand behind it forward: what a migration has just written is read again soon, and not only by whoever wrote it.
+A new package is noted as held by its tenant's primary store and as wanted by the others. What a job has just committed, new or
+a new version, comes to the front of the line: it is read again soon, and not only by whoever wrote it.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ from worker.ledger.schema import packages
 from worker.ledger.schema_fixity import copies
 from worker.ledger.transactions import Transactions
 
+_NEW_PACKAGE = "a package was committed"
+_AT_ONCE = 500  # names in one statement
 _NEW_VERSION = "a new version was committed"
 
 
@@ -35,8 +37,14 @@ class Arrivals:
 
     def look(self, auditor: Auditor, tenant: str, primary: str, rules: Rules) -> int:
         """Note what came; returns how many copies were new."""
+        first = tenant not in self._seen
         found = self._new(tenant)
         new = register(auditor, tenant, primary, iter(found), rules)
+        c = copies.c
+        if not first and found:  # what was there before is spread over the interval
+            for names in batched(found):
+                mine = (c.tenant == tenant, c.place == primary, c.object_id.in_(names), c.last_checked.is_(None))
+                auditor.copies.forward(_NEW_PACKAGE, *mine)
         self._forward(tenant, primary)
         return new
 
@@ -62,6 +70,12 @@ class Arrivals:
         mine = (c.tenant == tenant, c.place == primary, c.kind == "object", c.state == "held", c.version > 0, c.turn != AT_ONCE)
         moved = sa.update(copies).where(*mine, newer).values(turn=AT_ONCE, why=_NEW_VERSION)
         self._tx.write(lambda db: db.execute(moved))
+
+
+def batched(names: list[str]) -> Iterator[list[str]]:
+    """*names* a few at a time."""
+    for begin in range(0, len(names), _AT_ONCE):
+        yield names[begin : begin + _AT_ONCE]
 
 
 def note_everywhere(auditor: Auditor, tenant: str, object_ids: Iterator[str], rules: Rules) -> None:

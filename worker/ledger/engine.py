@@ -7,6 +7,8 @@ forgotten is done again, and because a commit is in the store before the ledger,
 
 from __future__ import annotations
 
+import select
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,6 +41,7 @@ HEAD = max(path.name[:4] for path in _VERSIONS.glob("[0-9]*.py"))
 _BUSY_MS = 30_000
 _MIGRATING = 0x62657661  # "beva": PostgreSQL's advisory lock of whoever migrates
 _CONNECT_S = 10
+_RESTED_S = 5.0  # a connection that was not used for longer is asked whether it still lives
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,14 +111,13 @@ def _file(url: str) -> sa.Engine:
 
 
 def _server(url: sa.URL, pool: Pool, *, everything: bool) -> sa.Engine:
-    """Whether a connection still lives is asked each time it is taken: a server that was restarted must not fail anybody's work."""
+    """A server that was restarted must not fail anybody's work: see ``_watch``."""
     engine = sa.create_engine(
         url.set(drivername="postgresql+psycopg"),
         hide_parameters=True,
         pool_size=pool.kept,
         max_overflow=pool.more,
         pool_timeout=pool.wait_s,
-        pool_pre_ping=True,
         connect_args={
             "connect_timeout": _CONNECT_S,
             "application_name": "bevara",
@@ -133,7 +135,38 @@ def _server(url: sa.URL, pool: Pool, *, everything: bool) -> sa.Engine:
         connection.commit()
 
     sa.event.listen(engine, "connect", configure)
+    _watch(engine)
     return engine
+
+
+def _watch(engine: sa.Engine) -> None:
+    """Whether a connection still lives is looked at each time it is taken from the pool.
+
+    Asking the server costs as much as a statement, for every file several times. A server that ends a connection says so, or at
+    least closes it: that waits in the socket already. What a firewall forgot is silent, and is asked after a rest.
+    """
+    dialect: Any = engine.dialect
+
+    def lives(connection: Any, rest_s: float) -> bool:
+        try:
+            if rest_s > _RESTED_S:
+                return bool(dialect.do_ping(connection))
+            readable = select.poll()
+            readable.register(connection.fileno(), select.POLLIN)
+            return not readable.poll(0)
+        except (dialect.loaded_dbapi.Error, OSError):
+            return False
+
+    def given_back(_connection: Any, entry: ConnectionPoolEntry) -> None:
+        entry.info["rests_since_s"] = time.monotonic()
+
+    def taken(connection: Any, entry: ConnectionPoolEntry, _proxy: Any) -> None:
+        since_s = entry.info.get("rests_since_s")  # None: it was made just now
+        if since_s is not None and not lives(connection, time.monotonic() - since_s):
+            raise sa.exc.InvalidatePoolError
+
+    sa.event.listen(engine, "checkin", given_back)
+    sa.event.listen(engine, "checkout", taken)
 
 
 def open_read_only(path: Path) -> sa.Engine:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -84,15 +84,24 @@ class Leases:
             back = back.where(tasks.c.worker == worker)
         return self._tx.write(lambda db: int(db.execute(back).rowcount), durable=False) if task_ids else 0
 
-    def heartbeat(self, worker: str, lease_s: float) -> set[int]:
-        """Keep all that *worker* has, jobs too, for another *lease_s* seconds; the tasks that are still its own."""
+    def heartbeat(self, worker: str, lease_s: float, in_hand: Collection[int], steps: Collection[str] = ()) -> set[int]:
+        """Keep what *worker* has in hand for another *lease_s* seconds; those of its tasks that are still its own.
+
+        Only what it names: it does not know of what it claimed when the ledger died before it could answer, and a lease that is
+        kept alive for nobody's work would hold up its job for ever.
+
+        Args:
+            in_hand: Numbers of its tasks.
+            steps: Ids of the jobs of which it carries out a step.
+        """
         until = self._tx.clock.after(lease_s)
-        at_work = sa.update(jobs).where(jobs.c.worker == worker, jobs.c.state.in_(UNFINISHED)).values(lease_until=until)
-        in_hand = sa.update(tasks).where(tasks.c.worker == worker, LEASED).values(lease_until=until).returning(tasks.c.id)
+        at_work = sa.update(jobs).where(jobs.c.worker == worker, jobs.c.id.in_(sorted(steps)), jobs.c.state.in_(UNFINISHED))
+        mine = sa.update(tasks).where(tasks.c.worker == worker, tasks.c.id.in_(sorted(in_hand)), LEASED)
 
         def work(db: sa.Connection) -> set[int]:
-            db.execute(at_work)
-            return set(db.scalars(in_hand))
+            if steps:
+                db.execute(at_work.values(lease_until=until))
+            return set(db.scalars(mine.values(lease_until=until).returning(tasks.c.id))) if in_hand else set()
 
         return self._tx.write(work, durable=False)
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 
 from actions.errors import TransientError
@@ -67,10 +67,21 @@ class Heartbeat:
 
     Args:
         lost: Called when the ledger says that tasks in hand are not ours any more.
+        steps: Ids of the jobs of which this worker carries out a step now.
     """
 
-    def __init__(self, queue: QueueSide, worker: str, in_hand: InHand, lease_s: float, lost: Callable[[int], None]) -> None:
+    def __init__(
+        self,
+        queue: QueueSide,
+        worker: str,
+        in_hand: InHand,
+        lease_s: float,
+        lost: Callable[[int], None],
+        *,
+        steps: Callable[[], Collection[str]] = frozenset,
+    ) -> None:
         self._queue, self._worker, self._in_hand, self._lease_s, self._lost = queue, worker, in_hand, lease_s, lost
+        self._steps = steps
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
 
@@ -100,7 +111,7 @@ class Heartbeat:
     def beat(self) -> None:
         """One sign of life; drops what was lost."""
         before = self._in_hand.now()  # what is claimed while the ledger answers is not in its answer
-        ours = self._queue.heartbeat(self._worker, self._lease_s)
+        ours = self._queue.heartbeat(self._worker, self._lease_s, before, self._steps())
         lost = {number: task for number, task in before.items() if number not in ours and self._in_hand.has(task)}
         if lost:
             self._in_hand.drop(lost)

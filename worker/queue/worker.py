@@ -65,7 +65,9 @@ class WorkerProcess:
         self._metrics.watch_worker(lambda: self.in_hand, lambda: service.spool.used_bytes, service.settings.scratch_bytes)
         self._files = Files(service, self._here, self._metrics, work)
         self._steps = Steps(service, self._here, self._metrics)
-        self._heartbeat = Heartbeat(service.ledger.queue, self.name, in_hand, lease_s, self._lost)
+        self._heartbeat = Heartbeat(
+            service.ledger.queue, self.name, in_hand, lease_s, self._lost, steps=lambda: set(self._steps.in_hand)
+        )
         self._lines: list[dramatiq.Worker] = []
 
     def run(self) -> None:

@@ -37,7 +37,7 @@ class ScratchFullError(TransientError):
 @dataclass(frozen=True, slots=True)
 class _Claim:
     size_bytes: int
-    thread: int
+    thread: threading.Thread  # not its number: that of an ended thread is given to a new one
 
 
 class Spool:
@@ -67,7 +67,7 @@ class Spool:
         Raises:
             ScratchFullError: There was no room in time, or the process is stopping.
         """
-        me, end_s = threading.get_ident(), time.monotonic() + self._wait_s
+        me, end_s = threading.current_thread(), time.monotonic() + self._wait_s
         with self._changed:
             while not self._fits(size_bytes, me):
                 if self._stopped or time.monotonic() >= end_s:
@@ -78,11 +78,11 @@ class Spool:
             self._used += size_bytes
         return path
 
-    def _fits(self, size_bytes: int, me: int) -> bool:
+    def _fits(self, size_bytes: int, me: threading.Thread) -> bool:
         disk = os.statvfs(self.folder)
         if disk.f_bavail * disk.f_frsize < size_bytes + min(_SPARE_BYTES, self._budget):
             return False
-        alone = not self._claims or any(claim.thread == me for claim in self._claims.values())
+        alone = not self._claims or any(claim.thread is me for claim in self._claims.values())
         return alone or self._used + size_bytes <= self._budget
 
     def resize(self, path: Path, size_bytes: int) -> None:
