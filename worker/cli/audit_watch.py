@@ -37,7 +37,7 @@ def run(args: argparse.Namespace) -> int:
     """Watch until told to end."""
     metrics = Metrics("audit")
     with shared.opened("audit") as service:
-        watch = Watch(lambda: copies(service), metrics, nightly(service))
+        watch = Watch(lambda: copies(service), metrics, nightly(service), service.scratch.folder)
 
         def alive() -> bool:
             return not watch.leads or time.monotonic() - watch.turned_s < STUCK_S

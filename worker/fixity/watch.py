@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
+from pathlib import Path
 
 import sqlalchemy as sa
 
@@ -53,10 +54,13 @@ class Watch:
     Args:
         opened: The service's copies, as they are registered now.
         nightly: None: no evidence is made here.
+        scratch: What files pass through between two stores; None: the system's folder for such.
     """
 
-    def __init__(self, opened: Callable[[], ServiceCopies], metrics: Metrics, nightly: Nightly | None = None) -> None:
-        self._opened, self._metrics, self._nightly = opened, metrics, nightly
+    def __init__(
+        self, opened: Callable[[], ServiceCopies], metrics: Metrics, nightly: Nightly | None = None, scratch: Path | None = None
+    ) -> None:
+        self._opened, self._metrics, self._nightly, self._scratch = opened, metrics, nightly, scratch
         self._at = opened()
         self._ledger = self._at.ledger
         self._tx = self._ledger.transactions
@@ -185,7 +189,7 @@ class Watch:
             self._arrivals.look(self._auditor, tenant, primary, self._rules(tenant, primary))
 
     def _replicate(self) -> None:
-        for done in Replicator(self._tx, self._auditor).run(self._at.primary, most=COPIES_AT_ONCE):
+        for done in Replicator(self._tx, self._auditor, self._scratch).run(self._at.primary, most=COPIES_AT_ONCE):
             if done.why:
                 log.warning("store %s: a copy could not be made: %s", done.place, done.why)
             if self._ends():
@@ -207,7 +211,7 @@ class Watch:
 
     def _repair(self) -> None:
         """What may be repaired without asking, or was agreed to; the breaker stops it where a store is sick."""
-        for one in Repairer(self._tx, self._auditor, guard=self._at.alone).run():
+        for one in Repairer(self._tx, self._auditor, scratch=self._scratch, guard=self._at.alone).run():
             if one.outcome is not Outcome.WAITS:
                 self._metrics.observe_repair(one.outcome.name.lower())
                 log.warning("audit: store %s, finding %s: %s", one.place, one.finding, one.outcome)
