@@ -5,6 +5,7 @@ What was begun is noted beside the user's other state, so that the same command 
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -52,13 +53,15 @@ class Notes:
             return None
 
     def keep(self, begun: Begun) -> None:
-        """Remember."""
-        self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._path.write_text(json.dumps(asdict(begun)), "utf-8")
+        """Remember, where the user has a home: without one, as in a container, a folder is sent all the same."""
+        with contextlib.suppress(OSError):
+            self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._path.write_text(json.dumps(asdict(begun)), "utf-8")
 
     def forget(self) -> None:
         """It is done."""
-        self._path.unlink(missing_ok=True)
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            self._path.unlink()
 
 
 def begin(client: Client, notes: Notes) -> Begun:

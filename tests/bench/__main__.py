@@ -1,7 +1,7 @@
 """Measure every row of the table in turn with its yardstick; print it, and write ``build/bench.json``.
 
-Each figure is the median of ``BENCH_RUNS`` runs (3). Some rows alone: ``python -m tests.bench ROW…``; ``service``: all
-of the service's.
+Each figure is the median of ``BENCH_RUNS`` runs (3). Some rows alone: ``python -m tests.bench ROW…``; ``service``,
+``audit``: all of those.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import time
 from dataclasses import asdict
 from pathlib import Path
 
-from tests.bench import inputs, service
+from tests.bench import audit, inputs, service
 from tests.bench.measure import BIN, RUNS, Row, environment, in_turn, preserve, timed, times
 from worker.digests import copy_and_digest
 
@@ -132,7 +132,7 @@ def digests(work: Path) -> list[Row]:
     return [times("SHA-256 + SHA-512 of 2 GB", both, "the slower alone (hashlib)", max(one, other), 0.9)]
 
 
-ROWS = {"office": office, "pdf": pdf, "identify": identify, "small": small, "digests": digests, **service.ROWS}
+ROWS = {"office": office, "pdf": pdf, "identify": identify, "small": small, "digests": digests, **service.ROWS, **audit.ROWS}
 
 
 def _watched(source: Path, work: Path) -> tuple[float, float]:

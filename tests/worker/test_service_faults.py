@@ -409,14 +409,14 @@ def test_a_full_scratch_disk_is_waited_for(tmp_path: Path) -> None:
     ):
         for command in ("schedule", "work", "work"):
             site.at.start(command)
-        name, sent = site.deliver(80)
+        name, sent = site.deliver(300)
         job_id = site.at.submit(TENANT, name)
-        site.in_the_middle(job_id, 80)
+        site.in_the_middle(job_id, 300)
         ballast = _fill(scratch)
         stood = _comes_to_rest(site, job_id)
         ballast.unlink()
 
-        assert stood < 80, "it was over before the disk was full: make the job longer"
+        assert stood < 300, "it was over before the disk was full: make the job longer"
         assert_truthful(site.at, TENANT, job_id, sent, tmp_path / "down")
 
 

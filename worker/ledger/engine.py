@@ -143,17 +143,15 @@ def _watch(engine: sa.Engine) -> None:
     """Whether a connection still lives is looked at each time it is taken from the pool.
 
     Asking the server costs as much as a statement, for every file several times. A server that ends a connection says so, or at
-    least closes it: that waits in the socket already. What a firewall forgot is silent, and is asked after a rest.
+    least closes it: something waits in the socket then. What a firewall forgot is silent, and is asked after a rest.
     """
     dialect: Any = engine.dialect
 
     def lives(connection: Any, rest_s: float) -> bool:
         try:
-            if rest_s > _RESTED_S:
-                return bool(dialect.do_ping(connection))
-            readable = select.poll()
-            readable.register(connection.fileno(), select.POLLIN)
-            return not readable.poll(0)
+            said = select.poll()
+            said.register(connection.fileno(), select.POLLIN)
+            return (rest_s <= _RESTED_S and not said.poll(0)) or bool(dialect.do_ping(connection))
         except (dialect.loaded_dbapi.Error, OSError):
             return False
 
