@@ -16,6 +16,7 @@ from worker.ledger.queue_side import QueueSide
 
 log = logging.getLogger("bevara")
 
+SETTLE_S = 0.5
 BEATS_PER_LEASE = 4  # three may fail before work is taken away
 
 
@@ -113,6 +114,9 @@ class Heartbeat:
         before = self._in_hand.now()  # what is claimed while the ledger answers is not in its answer
         ours = self._queue.heartbeat(self._worker, self._lease_s, before, self._steps())
         lost = {number: task for number, task in before.items() if number not in ours and self._in_hand.has(task)}
+        if lost:  # a file whose result was written this moment is no longer leased, and its thread is about to let go of it
+            self._stopping.wait(SETTLE_S)
+            lost = {number: task for number, task in lost.items() if self._in_hand.has(task)}
         if lost:
             self._in_hand.drop(lost)
             self._lost(len(lost))
