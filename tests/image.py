@@ -207,7 +207,8 @@ def looked_at(api: str, ended: dict, sent: set[str], folder: Path) -> Counter[st
             pdf = folder / "derivative.pdf"
             pdf.write_bytes(answer.raise_for_status().content)
             claim = next(out["validation"] for out in one["record"]["outputs"] if out["representation"] == "preservation")
-            with pikepdf.open(pdf) as opened, opened.open_metadata() as metadata:
+            with pikepdf.open(pdf) as opened:
+                metadata = opened.open_metadata()  # not as a context: nothing is to be written
                 if not metadata.pdfa_status or claim["verdict"] != "valid" or "verapdf" not in claim["validator"].lower():
                     raise UnfitImageError(f"{one['path']}: PDF/A {metadata.pdfa_status or 'none'}, and the validator says {claim}")
         return Counter(attempt["sandbox"] for one in files for attempt in one["record"]["attempts"])

@@ -93,10 +93,10 @@ def over_s3(work: Path) -> list[Row]:
         def connect() -> S3Bucket:
             return S3Bucket(client_of(server.endpoint), bucket, "")
 
+        place = BucketPlace("s3", connect)
         for path in sorted((work / "store").rglob("*")):
             if path.is_file():
-                connect().client.fput_object(bucket, path.relative_to(work).as_posix(), str(path))
-        place = BucketPlace("s3", connect)
+                place.put_file(path.relative_to(work).as_posix(), path)
         keys = [f"{HOME}/v1/content/{path.name}" for path in files]
         ours, plain = in_turn(lambda: _read(place), lambda: _downloaded(place, keys))
         place.close()

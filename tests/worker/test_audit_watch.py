@@ -90,6 +90,15 @@ def world(tmp_path: Path):
         yield made
 
 
+@pytest.fixture
+def world_on_postgres(postgres_url: str, tmp_path: Path):
+    with open_service(tmp_path, everything=True, ledger_url=postgres_url) as service:
+        add_tenant(service, "lund", tmp_path, audit=LENIENT, audit_callback=CALLBACKS[0])
+        made = World(service, tmp_path)
+        preserve(service, "lund", "p", {b"brev.txt": b"kort brev", b"karta.txt": b"en karta" * 1000})
+        yield made
+
+
 def second_store(world: World) -> None:
     world.second.mkdir()
     world.service.ledger.tenants.add_place("lund", "andra", world.second.as_uri(), is_store=True)
@@ -140,6 +149,10 @@ def test_a_damaged_file_is_found_told_once_counted_and_repaired(world: World) ->
     assert world.value("bevara_audit_read_bytes_total", tenant="lund", store="arkiv") > len(whole)
     assert world.value("bevara_audit_overdue_copies", tenant="lund", store="arkiv") == 0
     assert 0 <= world.value("bevara_audit_oldest_check_age_seconds", tenant="lund", store="andra") < 600
+
+
+def test_the_same_on_postgresql(world_on_postgres: World) -> None:
+    test_a_damaged_file_is_found_told_once_counted_and_repaired(world_on_postgres)
 
 
 def test_a_finding_is_told_once_however_often_and_by_whomever(world: World) -> None:
