@@ -17,6 +17,7 @@ slide has notes, empty pages that the layout forces are kept, pictures are not r
 from __future__ import annotations
 
 import math
+import mmap
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
@@ -40,6 +41,7 @@ NOT_OFFICE = ("Text", "Text (encoded)", "HTML", "HTML (StarWriter)", "generic_HT
 """Import filters by which LibreOffice opens any bytes at all: an answer from them proves nothing."""
 
 PDFA_PART = {"1b": 1, "2b": 2}  # SelectPdfVersion
+IMPOSSIBLE_DATE = b">0000-00-00T"
 HEAD_BYTES = 65536
 NOT_CONTROLS = b"\t\n\f\r\x1a" + bytes(range(32, 256))
 FLOOR_S = 5.0  # left to the tool, however little the action may use
@@ -74,8 +76,8 @@ def run(source: Path, workdir: Path, params: OfficeToPdfaParams) -> Outcome:
         part.unlink()
     if not facts.pages or not target.is_file():
         raise DamagedError("has no pages to LibreOffice", source.name, "Look at it by hand; ask the producer for another copy.")
-    if params.flavour == "1b":
-        _promise_b(target)
+    if params.flavour == "1b" or _has_impossible_dates(target):
+        _correct_claims(target, params.flavour)
     with_notes = bool(options["ExportNotesPages"]) and facts.kind == "presentation"
     missing = missing_fonts(read.fonts)
     outputs = _write(workdir, target, read)
@@ -150,11 +152,26 @@ def export_options(params: OfficeToPdfaParams, *, has_notes: bool) -> dict[str, 
     }
 
 
-def _promise_b(target: Path) -> None:
-    """Lower the claim of *target* from PDF/A-1a to 1b: LibreOffice 7.4 writes "A" for part 1, which nobody asked for."""
+def _has_impossible_dates(target: Path) -> bool:
+    """LibreOffice 25.2 writes the year 0 into XMP when the source names no date of its own. XMP lies uncompressed in a PDF/A."""
+    with target.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        return content.rfind(IMPOSSIBLE_DATE) >= 0
+
+
+def _correct_claims(target: Path, flavour: str) -> None:
+    """Make XMP say what is so.
+
+    LibreOffice writes "A" for part 1, which nobody asked for; and since 25.2 the source's dates, which part 1 wants to be those
+    of the document information (ISO 19005-1, 6.7.3), or the year 0.
+    """
     with Pdf.open(target, allow_overwriting_input=True) as pdf:
         with pdf.open_metadata(set_pikepdf_as_editor=False, update_docinfo=False) as claim:
-            claim["pdfaid:conformance"] = "B"
+            if flavour == "1b":
+                claim["pdfaid:conformance"] = "B"
+            claim.load_from_docinfo(pdf.docinfo)
+            for name in ("xmp:ModifyDate", "xmp:MetadataDate"):
+                if str(claim.get(name, "")).startswith("0000-"):
+                    del claim[name]
         pdf.save(target, linearize=False)
 
 

@@ -109,8 +109,19 @@ def test_swedish_text_and_page_count_survive(tmp_path: Path) -> None:
 def test_the_claim_is_what_was_asked_for(tmp_path: Path, flavour: str, part: str) -> None:
     """LibreOffice writes "A" for part 1, which nobody validates here."""
     run(flat(tmp_path, "<text:p>x</text:p>"), tmp_path, flavour=flavour)
-    with pikepdf.open(tmp_path / "out" / "result.pdf") as pdf, pdf.open_metadata() as claim:
+    with pikepdf.open(tmp_path / "out" / "result.pdf") as pdf:
+        claim = pdf.open_metadata()
         assert (claim["pdfaid:part"], claim["pdfaid:conformance"]) == (part, "B")
+
+
+@pytest.mark.parametrize("flavour", ["2b", "1b"])
+def test_a_document_without_dates_gets_none_that_cannot_be(tmp_path: Path, flavour: str) -> None:
+    """LibreOffice 25.2 writes the year 0; part 1 wants XMP to say what the document information says (6.7.3)."""
+    run(flat(tmp_path, "<text:p>x</text:p>"), tmp_path, flavour=flavour)
+    with pikepdf.open(tmp_path / "out" / "result.pdf") as pdf:
+        claim, made = pdf.open_metadata(), str(pdf.docinfo["/CreationDate"])
+        assert claim["xmp:CreateDate"].translate(str.maketrans("", "", "-:T"))[:14] == made[2:16]
+        assert not any(str(claim.get(name, "")).startswith("0000") for name in ("xmp:ModifyDate", "xmp:MetadataDate"))
 
 
 def test_comments_leave_the_pages_for_the_sidecar(tmp_path: Path) -> None:
