@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import math
 import mmap
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
@@ -42,6 +43,7 @@ NOT_OFFICE = ("Text", "Text (encoded)", "HTML", "HTML (StarWriter)", "generic_HT
 
 PDFA_PART = {"1b": 1, "2b": 2}  # SelectPdfVersion
 IMPOSSIBLE_DATE = b">0000-00-00T"
+MADE = re.compile(r"D:(\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)(?:([+-]\d\d)'(\d\d))?")
 HEAD_BYTES = 65536
 NOT_CONTROLS = b"\t\n\f\r\x1a" + bytes(range(32, 256))
 FLOOR_S = 5.0  # left to the tool, however little the action may use
@@ -168,7 +170,10 @@ def _correct_claims(target: Path, flavour: str) -> None:
         with pdf.open_metadata(set_pikepdf_as_editor=False, update_docinfo=False) as claim:
             if flavour == "1b":
                 claim["pdfaid:conformance"] = "B"
-            claim.load_from_docinfo(pdf.docinfo)
+            if made := MADE.match(str(pdf.docinfo.get("/CreationDate", ""))):
+                year, month, day, hour, minute, second, hours, minutes = made.groups()
+                zone = f"{hours}:{minutes}" if hours else "Z"
+                claim["xmp:CreateDate"] = f"{year}-{month}-{day}T{hour}:{minute}:{second}{zone}"
             for name in ("xmp:ModifyDate", "xmp:MetadataDate"):
                 if str(claim.get(name, "")).startswith("0000-"):
                     del claim[name]

@@ -102,13 +102,16 @@ try_out() {
   .venv/bin/python -m tests.image "$tag" podman "${words[@]}"
 }
 
+need podman "podman runc"
 state=$(mktemp -d /tmp/bevara-image.XXXXXX)
 readonly state
-mkdir "$state/run" "$state/tmp"
 trap 'rm -rf "$state"' EXIT
-# Its own storage, and a state that ends with this script: no other container of the machine is seen or touched.
-readonly words=(--root "$storage" --runroot "$state/run" --tmpdir "$state/tmp" --storage-driver vfs --cgroup-manager cgroupfs --events-backend none)
-need podman "podman runc"
+# podman remembers where its state lies, so the place is always the same for a storage.
+runtime=${XDG_RUNTIME_DIR:-/run}/bevara-image.$(printf %s "$storage" | cksum | cut -d' ' -f1)
+readonly runtime
+mkdir -p "$runtime"
+# Storage and state of its own: no other container of the machine is seen or touched.
+readonly words=(--root "$storage" --runroot "$runtime/run" --tmpdir "$runtime/tmp" --storage-driver vfs --cgroup-manager cgroupfs --events-backend none)
 
 case $purpose in
   base) prepare_base ;;
@@ -116,6 +119,6 @@ case $purpose in
   try) try_out ;;
   all) build; try_out; say "to use it elsewhere: docker/image.sh save bevara.tar" ;;
   save) engine save --quiet --format docker-archive --output "${2:?file}" "$tag" ;;
-  clean) engine system reset --force >/dev/null; rm -rf "$storage" ;;
+  clean) engine rm --all --force --volumes >/dev/null; rm -rf "$storage" "$runtime" ;;
   *) fail "usage: docker/image.sh [base|build|try|all|save FILE|clean]" ;;
 esac
