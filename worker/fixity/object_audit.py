@@ -234,7 +234,7 @@ class ObjectAudit:
             yield Fault("metadata/premis.xml", Verdict.MISSING, "the package has no PREMIS document", about="premis")
         elif place[0] not in bad:
             with self._verified(*place) as stream:
-                yield from agreement.check_premis(stream, self.known.object_id, manifest)
+                yield from agreement.check_premis(stream, self.known.object_id, manifest, bad)
 
     def _verified(self, path: str, sha512: str) -> BinaryIO:
         """Content that is read again to be parsed: only ever the very bytes of the digest."""
