@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import signal
 import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
@@ -16,6 +15,7 @@ from typing import cast
 
 from actions.errors import PreservationError
 from worker import __version__
+from worker.cli import interrupt
 
 OK, NEEDS_A_PERSON, BAD_INPUT, NOT_FIT, INTERRUPTED = 0, 1, 2, 3, 130
 
@@ -54,7 +54,7 @@ COMMANDS = {
 
 def entry() -> None:
     """The console script. A SIGTERM means what Ctrl-C means, also before a job listens for both."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    interrupt.listen()
     sys.exit(main(sys.argv[1:]))
 
 

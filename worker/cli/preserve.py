@@ -22,6 +22,7 @@ from actions.errors import PreservationError
 from actions.tools.bubblewrap import boundary
 from worker import toolchain
 from worker.archive import Archive
+from worker.cli import interrupt
 from worker.disk import full_disk_told
 from worker.paths import archival_path
 from worker.pipeline.hosts import HostPool
@@ -114,6 +115,8 @@ def _signals(job: EmbeddedJob, progress: Progress) -> Iterator[None]:
             progress.message("stopping: the files in hand are being finished (Ctrl-C again drops them)")
 
     before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    if interrupt.was_asked():  # it came at a moment when Python had nowhere to raise it
+        handle(signal.SIGINT, None)
     try:
         yield
     finally:
