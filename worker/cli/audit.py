@@ -14,7 +14,7 @@ from types import FrameType
 from sqlalchemy import ColumnElement
 
 from worker.archive_copies import ArchiveCopies, CopiesError
-from worker.cli import audit_report, audit_watch
+from worker.cli import audit_report, audit_watch, interrupt
 from worker.cli.copies import WHERE, opened_copies, refresh, show_places
 from worker.fixity.auditor import Auditor, Ran
 from worker.fixity.bound import sentence
@@ -88,7 +88,7 @@ class _Asked:
     """Ctrl-C and SIGTERM: the reading stops where it is, and goes on there the next time."""
 
     def __init__(self) -> None:
-        self.stopped = False
+        self.stopped = interrupt.was_asked()
 
     def stop(self) -> bool:
         """Whether it was asked to stop."""

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from actions.errors import TransientError
 from worker.api.health import checks
 from worker.app import Service
+from worker.cli import interrupt
 from worker.ledger.transactions import away
 from worker.observe import admin, logs
 from worker.observe.metrics import Metrics
@@ -91,6 +92,8 @@ def signals(stop: Callable[[bool], object]) -> Iterator[None]:
         stop(asked > 1)
 
     before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    if interrupt.was_asked():
+        handle(signal.SIGINT, None)
     try:
         yield
     finally:
