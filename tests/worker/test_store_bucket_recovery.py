@@ -160,7 +160,7 @@ def stood_still(fast_path: Path, steps: range, *, same: bool) -> None:
         def pause(number: int, step: int = step, asleep: threading.Event = asleep, awake: threading.Event = awake) -> None:
             if number == step:
                 asleep.set()
-                awake.wait(30)
+                awake.wait(120)
 
         outcome: list[object] = []
 
@@ -176,7 +176,7 @@ def stood_still(fast_path: Path, steps: range, *, same: bool) -> None:
 
         thread = threading.Thread(target=zombie)
         thread.start()
-        assert asleep.wait(30)
+        assert asleep.wait(120)
         paused = not outcome
         store = BucketStore(place, fast_path / "scratch", undo_after_s=0)
         store.recover() if step % 2 else None
@@ -184,7 +184,7 @@ def stood_still(fast_path: Path, steps: range, *, same: bool) -> None:
             note = NOTE if same else replace(NOTE, created="2026-11-22T13:00:00.000Z")
             store.head("urn:x:1") or commit(store, note)
         awake.set()
-        thread.join(30)
+        thread.join(120)
         store.recover()
 
         assert store.head("urn:x:1") == 1, (step, outcome)
