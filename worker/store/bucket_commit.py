@@ -75,7 +75,7 @@ class Committer:
         self.finish_begun(draft.object_id)
         if self._store.head(draft.object_id) >= draft.version:
             return self._already(draft)
-        _check(draft)
+        draft.index.check_state("staging area")
         draft.index.settle()
         with draft.spool.temporary() as text:
             with draft.spool.writing():
@@ -240,19 +240,6 @@ class Committer:
 def _race(mine: Marker) -> CommitRaceError:
     what = f"version {mine.version} is being committed by another process, and this one stopped"
     return CommitRaceError(what, mine.object_id, "Nothing is lost: it is looked at again.")
-
-
-def _check(draft: StagedDraft) -> None:
-    if lost := draft.index.missing():
-        raise StoreError(
-            f"its bytes (SHA-512 {lost[1][:16]}…) are neither in the store nor in the draft",
-            lost[0],
-            "The staging area was probably emptied. Run `bevara ledger rebuild`, then the job again.",
-        )
-    if both := draft.index.conflict():
-        raise StoreError(
-            "is both a file and a folder in the new version", both, "This is a fault in naming derivatives: report it."
-        )
 
 
 def _write_inventory(draft: StagedDraft, note: VersionNote, target: BinaryIO) -> str:

@@ -20,7 +20,7 @@ from worker.store import inventory
 from worker.store.bucket import Bucket
 from worker.store.bucket_commit import Committer, object_home
 from worker.store.contract import Content, Draft, NotInStoreError, NotOursError, StateEntry, StoreDamagedError, VersionNote
-from worker.store.index import Index
+from worker.store.index import contents_of
 from worker.store.layout import INVENTORY, OBJECT_NAMASTE, ROOT_FILES, ROOT_NAMASTE, SIDECAR
 from worker.store.spool import Spool
 from worker.store.staged_draft import StagedDraft
@@ -153,23 +153,11 @@ class BucketStore:
 
     def state(self, object_id: str, version: int | None = None) -> Iterator[StateEntry]:
         with self.inventory(object_id) as stream:
-            newest = inventory.head(stream)[1]
-            wanted = newest if version is None else version
-            if not 1 <= wanted <= newest:
-                raise NotInStoreError(
-                    f"has no version {wanted}; its newest is {newest}", object_id, "Ask for a version that exists."
-                )
-            yield from inventory.state(stream, wanted)
+            yield from inventory.state_of(stream, object_id, version)
 
     def contents(self, object_id: str) -> Iterator[Content]:
-        index = Index("")  # SQLite's private temporary file: joins fixity and manifest without holding either
-        try:
-            with self.inventory(object_id) as stream:
-                index.load(inventory.rows(stream))
-            for held in index.contents():
-                yield Content(held.path, held.sha512, held.sha256)
-        finally:
-            index.close()
+        with self.inventory(object_id) as stream:
+            yield from contents_of(stream)
 
     def inventory(self, object_id: str) -> BinaryIO:
         try:

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 from worker.store import durable, inventory, layout
-from worker.store.contract import Content, Draft, NotInStoreError, NotOursError, StateEntry, StoreError, VersionNote
+from worker.store.contract import Content, Draft, NotInStoreError, NotOursError, StateEntry, VersionNote
 from worker.store.draft import DirectoryDraft, boot_id, read_note, write_note
-from worker.store.index import Index
+from worker.store.index import contents_of
 from worker.store.layout import INVENTORY, OBJECT_NAMASTE, ROOT_FILES, ROOT_NAMASTE, SIDECAR
 
 
@@ -138,16 +138,7 @@ class DirectoryStore:
         mine = cast("DirectoryDraft", draft)
         before = self.state(mine.object_id) if mine.version > 1 else ()
         mine.index.make_state(before, dropped, state)
-        if lost := mine.index.missing():
-            raise StoreError(
-                f"its bytes (SHA-512 {lost[1][:16]}…) are neither in the store nor in the draft",
-                lost[0],
-                "The scratch folder was probably emptied. Run `bevara ledger rebuild`, then the job again.",
-            )
-        if both := mine.index.conflict():
-            raise StoreError(
-                "is both a file and a folder in the new version", both, "This is a fault in naming derivatives: report it."
-            )
+        mine.index.check_state("scratch folder")
         mine.drop_unnamed()
         self._write_version(mine, note)
         mine.close()
@@ -204,23 +195,11 @@ class DirectoryStore:
 
     def state(self, object_id: str, version: int | None = None) -> Iterator[StateEntry]:
         with self.inventory(object_id) as stream:
-            newest = inventory.head(stream)[1]
-            wanted = newest if version is None else version
-            if not 1 <= wanted <= newest:
-                raise NotInStoreError(
-                    f"has no version {wanted}; its newest is {newest}", object_id, "Ask for a version that exists."
-                )
-            yield from inventory.state(stream, wanted)
+            yield from inventory.state_of(stream, object_id, version)
 
     def contents(self, object_id: str) -> Iterator[Content]:
-        index = Index("")  # SQLite's private temporary file: joins fixity and manifest without holding either
-        try:
-            with self.inventory(object_id) as stream:
-                index.load(inventory.rows(stream))
-            for held in index.contents():
-                yield Content(held.path, held.sha512, held.sha256)
-        finally:
-            index.close()
+        with self.inventory(object_id) as stream:
+            yield from contents_of(stream)
 
     def inventory(self, object_id: str) -> BinaryIO:
         try:

@@ -11,10 +11,8 @@ A draft's folder: ``draft.json`` (whose it is), ``index.sqlite3``, and ``object/
 from __future__ import annotations
 
 import contextlib
-import errno
 import json
 import os
-import stat
 import threading
 from collections import OrderedDict
 from pathlib import Path
@@ -56,14 +54,8 @@ class DirectoryDraft:
         self.index.close()
 
     def add_file(self, path: Path, logical_path: str) -> Stored:
-        # Not blocking: opening a named pipe would otherwise wait for somebody to write.
-        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-        try:
-            if not stat.S_ISREG(os.fstat(fd).st_mode):
-                raise OSError(errno.EINVAL, "is not a regular file", str(path))
+        with durable.regular_file(path) as fd:
             return self.ingest(fd, logical_path)
-        finally:
-            os.close(fd)
 
     def ingest(self, source: Source, logical_path: str) -> Stored:
         head = os.read(source, CHUNK_BYTES) if isinstance(source, int) else source.read(CHUNK_BYTES)

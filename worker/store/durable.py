@@ -5,9 +5,12 @@ POSIX promises a new name only after its folder was synced too; ext4 usually doe
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
-from collections.abc import Iterable
+import stat
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from worker.digests import write_all
@@ -54,3 +57,16 @@ def remove_tree(path: Path, trash: Path) -> None:
     away = trash / f"{path.name}.{os.getpid()}.{os.urandom(4).hex()}"
     path.rename(away)
     shutil.rmtree(away)
+
+
+@contextmanager
+def regular_file(path: Path) -> Iterator[int]:
+    """A regular file, opened for reading; a link, a pipe or a folder is refused with OSError."""
+    # Not blocking: opening a named pipe would otherwise wait for somebody to write.
+    fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            raise OSError(errno.EINVAL, "is not a regular file", str(path))
+        yield fd
+    finally:
+        os.close(fd)

@@ -11,9 +11,10 @@ import threading
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
-from worker.store.contract import StateEntry
-from worker.store.inventory import Row
+from worker.store.contract import Content, StateEntry, StoreError
+from worker.store.inventory import Row, rows
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS content (
@@ -121,6 +122,23 @@ class Index:
                 return
             last = page[-1][0]
 
+    def check_state(self, area: str) -> None:
+        """See that the new state can be a version; *area* is where its content was kept until now.
+
+        Raises:
+            StoreError: It names bytes that are nowhere, or a path that is both a file and a folder.
+        """
+        if lost := self.missing():
+            raise StoreError(
+                f"its bytes (SHA-512 {lost[1][:16]}…) are neither in the store nor in the draft",
+                lost[0],
+                f"The {area} was probably emptied. Run `bevara ledger rebuild`, then the job again.",
+            )
+        if both := self.conflict():
+            raise StoreError(
+                "is both a file and a folder in the new version", both, "This is a fault in naming derivatives: report it."
+            )
+
     def missing(self) -> tuple[str, str] | None:
         """One (logical path, SHA-512) of the state whose bytes are nowhere."""
         row = self._one("SELECT path, sha512 FROM state WHERE sha512 NOT IN (SELECT sha512 FROM content) LIMIT 1")
@@ -169,3 +187,14 @@ class Index:
             if len(page) < _BATCH:
                 return
             last = page[-1]
+
+
+def contents_of(stream: BinaryIO) -> Iterator[Content]:
+    """The manifest of an inventory with its fixity, by content path."""
+    index = Index("")  # SQLite's private temporary file: joins fixity and manifest without holding either
+    try:
+        index.load(rows(stream))
+        for held in index.contents():
+            yield Content(held.path, held.sha512, held.sha256)
+    finally:
+        index.close()

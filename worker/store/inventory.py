@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any, BinaryIO
 
-from worker.store.contract import StateEntry, StoreDamagedError, VersionNote
+from worker.store.contract import NotInStoreError, StateEntry, StoreDamagedError, VersionNote
 from worker.store.layout import INVENTORY_TYPE
 
 _FIXITY_OPEN = b'"fixity":{"sha256":{\n'
@@ -184,3 +184,16 @@ def state(stream: BinaryIO, version: int) -> Iterator[StateEntry]:
     for row in rows(stream, f"v{version}"):
         for path in row.values:
             yield StateEntry(path, row.digest)
+
+
+def state_of(stream: BinaryIO, object_id: str, version: int | None) -> Iterator[StateEntry]:
+    """``state`` of a version that is asked for by people; None: the newest.
+
+    Raises:
+        NotInStoreError: No such version.
+    """
+    newest = head(stream)[1]
+    wanted = newest if version is None else version
+    if not 1 <= wanted <= newest:
+        raise NotInStoreError(f"has no version {wanted}; its newest is {newest}", object_id, "Ask for a version that exists.")
+    yield from state(stream, wanted)

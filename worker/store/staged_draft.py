@@ -9,7 +9,6 @@ digests, and was read back, is there for everyone. Making the draft a version is
 from __future__ import annotations
 
 import contextlib
-import errno
 import hashlib
 import os
 import shutil
@@ -20,7 +19,7 @@ from typing import BinaryIO
 
 from worker import digests
 from worker.digests import Digests, Source
-from worker.store import inventory, layout
+from worker.store import durable, inventory, layout
 from worker.store.bucket import Bucket
 from worker.store.contract import NotDurableError, NotInStoreError, Stored
 from worker.store.spool import Spool
@@ -61,14 +60,8 @@ class StagedDraft:
             self.before.close()
 
     def add_file(self, path: Path, logical_path: str) -> Stored:
-        # Not blocking: opening a named pipe would otherwise wait for somebody to write.
-        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-        try:
-            if not stat.S_ISREG(os.fstat(fd).st_mode):
-                raise OSError(errno.EINVAL, "is not a regular file", str(path))
+        with durable.regular_file(path) as fd:
             return self.ingest(fd, logical_path)
-        finally:
-            os.close(fd)
 
     def ingest(self, source: Source, logical_path: str) -> Stored:
         local = self.spool.claim(_size(source))
