@@ -5,6 +5,8 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import pymupdf
+
 from tests import samples
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -33,13 +35,17 @@ def office(folder: Path) -> Path:
 
 
 def pdfs(folder: Path) -> Path:
-    """Forty PDFs."""
-    if CORPUS.is_dir():
-        return _copied(folder, sorted((CORPUS / "pdf").iterdir())[:COUNT])
-    folder.mkdir(parents=True)
-    for number in range(COUNT):
+    """Forty born-digital PDFs: those of the corpus without a scanned page, filled up with samples of one to eight pages."""
+    found = [path for path in sorted((CORPUS / "pdf").iterdir()) if not _scanned(path)][:COUNT] if CORPUS.is_dir() else []
+    _copied(folder, found)
+    for number in range(COUNT - len(found)):
         (folder / f"Rapport {number}.pdf").write_bytes(samples.born_digital_pdf(f"Rapport {number}", pages=1 + number % 8))
     return folder
+
+
+def mixed_pdfs(folder: Path) -> Path:
+    """The PDFs of the corpus as they come, scanned pages among them (forty at most)."""
+    return _copied(folder, sorted((CORPUS / "pdf").iterdir())[:COUNT]) if CORPUS.is_dir() else samples.make(folder)
 
 
 def mix(folder: Path) -> Path:
@@ -87,6 +93,16 @@ def large(path: Path, size_bytes: int) -> Path:
             block[:8] = number.to_bytes(8, "big")
             out.write(block)
     return path
+
+
+def _scanned(path: Path) -> bool:
+    """Whether a page of the PDF has a picture and not one character, as MuPDF reads it; a PDF it cannot open has none."""
+    pymupdf.TOOLS.mupdf_display_errors(False)
+    try:
+        with pymupdf.open(path) as document:
+            return any(page.get_images() and not page.get_text().strip() for page in document)
+    except Exception:  # noqa: BLE001 -- MuPDF has its own family of errors beside these, and a file it cannot read has no scans
+        return False
 
 
 def _copied(folder: Path, files: list[Path]) -> Path:
