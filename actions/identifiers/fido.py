@@ -43,7 +43,8 @@ class _Pattern:
     def matches(self, head: bytes, tail: bytes) -> bool:
         if self.first_byte is not None and head[0] != self.first_byte:
             return False
-        if _required(self.regex) not in (tail if self.at_end else head):
+        literal, within = _required(self.regex)
+        if (tail if self.at_end else head).find(literal, 0, within if self.at_start else None) < 0:
             return False
         compiled = _compiled(self.regex)
         if compiled is None:
@@ -176,22 +177,46 @@ _TOKEN = re.compile(
 
 
 @cache
-def _required(regex: bytes) -> bytes:
-    """The longest run of bytes that every match of *regex* holds; empty where that is not plain to see."""
-    best, run, depth = b"", b"", 0
-    for token in _TOKEN.finditer(regex.removeprefix(b"(?s)")):
+def _required(regex: bytes) -> tuple[bytes, int | None]:
+    """The longest run of bytes that every match of *regex* holds, and in how many bytes from a match's beginning it ends.
+
+    Empty, or without a bound (None), where that is not plain to see.
+    """
+    best: tuple[bytes, int | None] = (b"", None)
+    run, depth = b"", 0
+    reach: int | None = 0
+    last = 0  # bytes that the token before takes, at most
+    for token in _TOKEN.finditer(regex.removeprefix(b"(?s)").removeprefix(b"\\A")):
         kind, text = token.lastgroup, token[0]
         if text == b"|" and depth == 0:
-            return b""
+            return b"", None
         if kind in ("hex", "escaped", "plain") and depth == 0:
             run += bytes.fromhex(token["hex"].decode()) if kind == "hex" else token[token.lastgroup or 0]
+            reach, last = _further(reach, 1), 1
             continue
+        ended = _further(reach, -last) if kind == "repeat" and run else reach
         if kind == "repeat":
             run = run[:-1]  # the byte before may be missing
+        best, run = max(best, (run, ended), key=lambda found: len(found[0])), b""
         if kind == "other":
             depth += (text == b"(") - (text == b")")
-        best, run = max(best, run, key=len), b""
-    return max(best, run, key=len)
+        reach, last = _after(reach, last, kind, text, depth)
+    return max(best, (run, reach), key=lambda found: len(found[0]))
+
+
+def _further(reach: int | None, count: int) -> int | None:
+    return None if reach is None else reach + count
+
+
+def _after(reach: int | None, last: int, kind: str | None, text: bytes, depth: int) -> tuple[int | None, int]:
+    """How far a match may reach after *text*, and how many bytes *text* itself takes; no bound behind a group or an open repeat."""
+    if reach is None or depth or text in b"()":
+        return None, 0
+    if kind == "repeat":
+        most = text[1:-1].split(b",")[-1] if text[:1] == b"{" else b"1" if text == b"?" else b""
+        return (reach + last * max(0, int(most) - 1) if most else None), 0
+    one = kind == "set" or text == b"." or (kind == "other" and text[1:] in (b"n", b"r", b"t", b"f", b"v", b"s", b"S", b"d", b"w"))
+    return (reach + 1, 1) if one else (None, 0)
 
 
 def _has_alternatives(regex: str) -> bool:

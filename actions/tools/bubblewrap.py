@@ -127,6 +127,7 @@ def _environment(code: Path, *, home: Path, verapdf_lib: Path | None) -> Mapping
         "OMP_NUM_THREADS": "1",
         "OPENBLAS_NUM_THREADS": "1",
         "MAGICK_THREAD_LIMIT": "1",
+        "GOGC": "400",  # siegfried's Go collects less often: its signatures load in 0.07 s instead of 0.11 s, the peak is the same
     }
     if verapdf_lib:
         env["BEVARA_VERAPDF_LIB"] = str(verapdf_lib.resolve())

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import zipfile
+from functools import cache
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
 from actions import identify
@@ -168,3 +172,38 @@ def test_no_file_of_the_corpus_is_called_plain_text_by_a_guess():
     """Binary and damaged files stay unidentified rather than become text."""
     for name in ("T01_004_header_invalid-syntax-no-dash.pdf", "T01_006_header-invalid-syntax-no-pdf.pdf"):
         assert ask(CORPUS / "damaged" / name).facts["puid"] is None
+
+
+@settings(deadline=None, max_examples=400)
+@given(data=st.data())
+def test_the_shortcut_before_a_signature_never_misses_a_match(data: st.DataObject) -> None:
+    """What matches a signature of fido's passes the cheap look at its literal, at any place the signature allows."""
+    regex = data.draw(st.sampled_from(_start_signatures()))
+    content = data.draw(st.from_regex(regex))
+    if re.match(regex, content):
+        pattern = fido._Pattern(regex, None, at_start=True, at_end=False)
+        assert pattern.matches(content, content), (regex, content)
+
+
+@pytest.mark.parametrize(
+    ("regex", "required"),
+    [
+        (rb"(?s)\A.{4}ftyp", (b"ftyp", 8)),
+        (rb"(?s)\A.{0,512}%PDF", (b"%PDF", 516)),
+        (rb"(?s)\AABC?D", (b"AB", 2)),
+        (rb"(?s)\A[ab]{2}\x00\x01x{3}\x02\x03\x04\x05", (b"\x02\x03\x04\x05", 11)),
+        (rb"(?s)\A(ab|c)defg", (b"defg", None)),
+        (rb"(?s)\A.*end", (b"end", None)),
+        (rb"(?s)\Aabc|de", (b"", None)),
+    ],
+)
+def test_the_literal_a_signature_asks_for_and_where_it_ends(regex: bytes, required: tuple[bytes, int | None]) -> None:
+    assert fido._required(regex) == required
+
+
+@cache
+def _start_signatures() -> list[bytes]:
+    """Those bound to the file's beginning, without the few whose gaps of kilobytes Hypothesis cannot fill."""
+    patterns = (part for form in fido._library().formats for signature in form.signatures for part in signature)
+    found = {part.regex for part in patterns if part.at_start and not re.search(rb"\{\d*,?\d{3,}\}", part.regex)}
+    return sorted(regex for regex in found if fido._compiled(regex) is not None)

@@ -15,7 +15,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib import metadata
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -224,6 +223,8 @@ class Host:
         with Path(self._log.name).open("rb") as log:
             log.seek(max(0, log.seek(0, os.SEEK_END) - TRACE_BYTES))
             found = re.findall(rb'File "[^"\n]*/site-packages/(\w+)', log.read().rpartition(b"Fatal Python error")[2])
+        from importlib import metadata  # noqa: PLC0415 -- 20 ms of every start, for hosts that crashed
+
         for package in dict.fromkeys(name.decode() for name in found):
             for distribution in metadata.packages_distributions().get(package, ()):
                 return f" in {distribution} {metadata.version(distribution)}"
