@@ -24,7 +24,7 @@ from tests.bench.idle import fill
 from tests.bench.measure import RUNS, Row, in_turn, preserve
 from tests.installation import Child, Installation, installed, wait_for
 from tests.servers import postgres, redis, s3
-from tests.servers.s3 import free_port
+from tests.servers.child import free_port
 from worker.ledger.schema import job_counts, tasks
 
 SCALE = float(os.environ.get("BENCH_SCALE", "1"))

@@ -22,7 +22,7 @@ import psycopg
 import pytest
 
 from tests.conftest import missing
-from tests.servers.s3 import free_port
+from tests.servers.child import free_port
 from worker.ledger.ledger import Ledger
 
 ROLE, PASSWORD = "bevara", "not-a-secret"

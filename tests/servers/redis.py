@@ -14,13 +14,13 @@ import pytest
 import redis
 
 from tests.conftest import missing
-from tests.servers.s3 import free_port
+from tests.servers.child import Child, free_port
 
 START_S = 30.0
 
 
 @dataclass
-class RedisServer:
+class RedisServer(Child):
     """A running server. ``stop``, ``kill`` and ``start`` keep its port; its data only when it is *kept*."""
 
     folder: Path
@@ -49,22 +49,6 @@ class RedisServer:
                 time.sleep(0.02)
             else:
                 return
-
-    def stop(self) -> None:
-        if self.process is not None:
-            self.process.terminate()
-            try:
-                self.process.wait(10)
-            except subprocess.TimeoutExpired:
-                self.process.kill()
-                self.process.wait()
-            self.process = None
-
-    def kill(self) -> None:
-        if self.process is not None:
-            self.process.kill()
-            self.process.wait()
-            self.process = None
 
     def flush(self) -> None:
         """Forget everything, as ``FLUSHALL`` would."""

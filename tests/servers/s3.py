@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -23,6 +22,7 @@ import urllib3
 from minio import Minio
 
 from tests.conftest import PROJECT, missing
+from tests.servers.child import Child, free_port
 from worker.store.bucket import Bucket
 from worker.store.bucket_folder import FolderBucket
 from worker.store.bucket_s3 import S3Bucket, S3Endpoint, client_of
@@ -40,15 +40,8 @@ def program(name: str) -> str | None:
     return shutil.which(name)
 
 
-def free_port() -> int:
-    """A port that nobody listens on now."""
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
-
-
 @dataclass
-class S3Server:
+class S3Server(Child):
     """A running server. ``stop`` and ``start`` keep its data and its port."""
 
     name: str
@@ -96,22 +89,6 @@ class S3Server:
             else:
                 break
         pool.clear()
-
-    def stop(self) -> None:
-        if self.process is not None:
-            self.process.terminate()
-            try:
-                self.process.wait(10)
-            except subprocess.TimeoutExpired:
-                self.process.kill()
-                self.process.wait()
-            self.process = None
-
-    def kill(self) -> None:
-        if self.process is not None:
-            self.process.kill()
-            self.process.wait()
-            self.process = None
 
     def new_bucket(self) -> str:
         """The name of a bucket that was just made."""

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.servers.child import free_port
 from tests.servers.faulty import Fault, FaultyProxy
-from tests.servers.s3 import WANTED, S3Server, available, free_port
+from tests.servers.s3 import WANTED, S3Server, available
 from worker.store import bucket_s3
 from worker.store.bucket import Bucket, StoreUnreachableError
 from worker.store.bucket_s3 import S3Bucket, S3Endpoint, client_of

@@ -15,22 +15,6 @@ from worker.ledger.transactions import ALL
 from worker.record import Status
 
 
-@pytest.fixture
-def ledger(ledger_url: str):
-    one = Ledger.connect(ledger_url)
-    tenants(one, "lund", "malmo")
-    yield one
-    one.close()
-
-
-@pytest.fixture
-def api(ledger: Ledger, ledger_url: str):
-    """As the API has it: no connection sees anything by itself."""
-    one = Ledger.connect(ledger_url, everything=False)
-    yield one
-    one.close()
-
-
 def answers(ledger: Ledger, asker: str, job_id: str, package: str, path: str) -> list[object]:
     """Everything that *asker* can ask about a job and a package."""
     door = ledger.door(asker)

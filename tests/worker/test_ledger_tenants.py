@@ -6,29 +6,13 @@ import re
 
 import pytest
 import sqlalchemy as sa
-from service_samples import open_job, take, tenants
+from service_samples import open_job, take
 
 from worker.ledger.clock import later, seconds_between
 from worker.ledger.events import now
 from worker.ledger.ledger import Ledger
 from worker.ledger.schema_service import keys, metadata, policies
 from worker.ledger.tenants import TenantError
-
-
-@pytest.fixture
-def ledger(ledger_url: str):
-    one = Ledger.connect(ledger_url)
-    tenants(one, "lund", "malmo")
-    yield one
-    one.close()
-
-
-@pytest.fixture
-def api(ledger: Ledger, ledger_url: str):
-    """The ledger as the API has it: bound to nobody."""
-    one = Ledger.connect(ledger_url, everything=False)
-    yield one
-    one.close()
 
 
 def all_text(ledger: Ledger) -> str:

@@ -27,10 +27,11 @@ from tests import samples
 from tests.installation import OVER, Child, Installation, installed, wait_for
 from tests.servers import postgres as postgres_servers
 from tests.servers import redis as redis_servers
+from tests.servers.child import free_port
 from tests.servers.faulty import Fault, FaultyProxy
 from tests.servers.postgres import PostgresServer
 from tests.servers.redis import RedisServer
-from tests.servers.s3 import S3Server, free_port
+from tests.servers.s3 import S3Server
 from tests.worker.service_truth import JOB_S, assert_nothing_is_left, assert_truthful
 from tests.worker.test_bad_input import small_disk
 from tests.worker.test_faults import family, holders
