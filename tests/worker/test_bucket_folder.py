@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -68,6 +70,29 @@ def test_folders_that_hold_no_key_are_gone(bucket: FolderBucket) -> None:
     assert [path.name for path in bucket.folder.iterdir()] == [".bevara-unfinished"]
     bucket.put("a/b/c/d", b"again")
     assert [blob.key for blob in bucket.list()] == ["a/b/c/d"]
+
+
+def test_a_key_is_written_although_somebody_deletes_the_last_one_beside_it(tmp_path: Path) -> None:
+    """Deleting takes away folders that became empty, at any moment of a write below them: neither side fails, no key is lost."""
+    places = [FolderBucket(tmp_path / "place") for _ in range(2)]  # as two processes have it: each remembers folders it made
+    ended = threading.Event()
+
+    def tidy() -> None:
+        while not ended.is_set():
+            places[1].put("a/b/gone", b"1")
+            places[1].delete(["a/b/gone"])
+
+    with ThreadPoolExecutor(1) as beside:
+        tidying = beside.submit(tidy)
+        try:
+            for number in range(300):
+                key = f"a/b/c/{number}"
+                places[0].put(key, b"2")
+                assert places[0].stat(key) is not None
+                places[0].delete([key])
+        finally:
+            ended.set()
+        tidying.result()
 
 
 def test_what_a_killed_write_left_is_swept_after_the_grace_period(bucket: FolderBucket) -> None:

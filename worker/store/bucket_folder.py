@@ -29,7 +29,7 @@ from worker.store.inside import Inside
 UNFINISHED = ".bevara-unfinished"  # beside the keys and on their file system; never listed, and no key may begin with it
 _KNOWN_FOLDERS = 4096  # remembered as durable; bounds memory
 _DELETE_BATCH = 1000  # then their folders are made durable
-_TRIES = 5  # a folder may be removed as empty by another process between its making and its first file
+_TRIES = 100  # a folder may be removed as empty by another process between its making and its first file
 _GONE = frozenset(
     {errno.ESTALE, errno.EIO, errno.ENXIO, errno.ENOTCONN, errno.EHOSTDOWN, errno.ETIMEDOUT, errno.EACCES, errno.EPERM}
 )
@@ -176,19 +176,20 @@ class FolderBucket:
 
     def _put_in_place(self, temporary: Path, path: Path) -> None:
         for attempt in range(_TRIES):
-            self._make_folder(path.parent)
-            self._inside.check_parent(path)
             try:
+                self._make_folder(path.parent)
+                self._inside.check_parent(path)
                 temporary.rename(path)
             except IsADirectoryError:
                 raise _both() from None
-            except FileNotFoundError:
+            except FileNotFoundError:  # who deletes beside us takes away folders that are empty at that moment
                 with self._lock:
                     self._folders.clear()
                 if attempt == _TRIES - 1:
                     raise self._unreachable("its folders vanish while they are written to", "See who else works there.") from None
             else:
-                durable.sync_folder(path.parent)
+                with contextlib.suppress(FileNotFoundError):  # it was in its place, and somebody deleted it since
+                    durable.sync_folder(path.parent)
                 return
 
     def _unfinished(self, data: Iterable[bytes], link: int | None) -> Path:
@@ -221,7 +222,9 @@ class FolderBucket:
         try:
             folder.mkdir(exist_ok=True)
         except FileExistsError:
-            raise _both() from None
+            if os.path.lexists(folder) and not folder.is_dir():
+                raise _both() from None
+            raise FileNotFoundError(folder) from None  # a folder that was removed before it was looked at
         durable.sync_folder(folder.parent)
         with self._lock:
             self._folders[folder] = None
