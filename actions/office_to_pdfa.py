@@ -19,8 +19,9 @@ from __future__ import annotations
 import math
 import mmap
 import re
+import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from functools import cache
 from pathlib import Path
 from zipfile import is_zipfile
@@ -30,11 +31,11 @@ from pikepdf import Pdf
 from actions.catalog import CATALOG, OfficeToPdfaParams
 from actions.contract import Fact, Outcome, Output, Role
 from actions.errors import DamagedError, PermanentError, RefusedError
-from actions.office import extract
+from actions.office import extract, ole_mend
 from actions.office_model import reading as office_reading
 from actions.office_model.reading import Reading, Remark
 from actions.tools import libreoffice, process
-from actions.tools.libreoffice import ConversionFacts, Option
+from actions.tools.libreoffice import ConversionFacts, Document, Option
 
 FACT_OF_FILE = {"libreoffice.txt": "libreoffice_text", "comments.txt": "comments_sidecar"}  # office_compare asks by these names
 FILTERS = {"text": "writer_pdf_Export", "presentation": "impress_pdf_Export", "drawing": "draw_pdf_Export"}
@@ -67,7 +68,8 @@ def run(source: Path, workdir: Path, params: OfficeToPdfaParams) -> Outcome:
     spec = CATALOG["office_to_pdfa"]
     limit_s = max(FLOOR_S, 0.9 * (spec.time_limit_s + spec.time_per_mb_s * size_bytes / 1e6))  # before the host's own limit
     content, styles, target = workdir / "content.xml", workdir / "styles.xml", workdir / "result.pdf"
-    with _blaming_rightly(source), office.open(source, timeout_s=limit_s, refuse=NOT_OFFICE) as document:
+    deadline_s = time.monotonic() + limit_s
+    with _blaming_rightly(source), _opened(office, source, workdir, deadline_s) as (document, mended):
         if document.kind not in FILTERS:
             raise RefusedError(f"is a {document.kind} document to LibreOffice", source.name, "Give its format another plan.")
         complete = document.read(content, styles)
@@ -87,9 +89,28 @@ def run(source: Path, workdir: Path, params: OfficeToPdfaParams) -> Outcome:
     return Outcome(
         tool=tool,
         outputs=outputs,
-        notes=_notes(read, missing, complete=complete),
+        notes=(*((mended,) if mended else ()), *_notes(read, missing, complete=complete)),
         facts=_facts(facts, read, missing, with_notes=with_notes) | {"reading_complete": complete} | beside,
     )
+
+
+@contextmanager
+def _opened(office: libreoffice.LibreOffice, source: Path, workdir: Path, deadline_s: float) -> Iterator[tuple[Document, str]]:
+    """Open *source*; where LibreOffice refuses it for a fault that can be mended, a mended copy of it, and what was mended."""
+    copy = workdir / f"mended{source.suffix}"
+    with ExitStack() as stack:
+        stack.callback(copy.unlink, missing_ok=True)
+        try:
+            document, said = stack.enter_context(_open(office, source, deadline_s)), ""
+        except DamagedError:
+            if not (said := ole_mend.mended(source, copy)):
+                raise
+            document = stack.enter_context(_open(office, copy, deadline_s))
+        yield document, said
+
+
+def _open(office: libreoffice.LibreOffice, source: Path, deadline_s: float) -> AbstractContextManager[Document]:
+    return office.open(source, timeout_s=max(FLOOR_S, deadline_s - time.monotonic()), refuse=NOT_OFFICE)
 
 
 @contextmanager
@@ -223,6 +244,7 @@ def _notes(read: Reading, missing: list[str], *, complete: bool) -> tuple[str, .
             f"{len(read.changes)} tracked changes: shown in the PDF as LibreOffice marks them, and listed in the text file",
         ),
         (read.hidden, "hidden text is not in the PDF; it is in the text file beside it"),
+        (read.beyond, "text beyond a slide's edge is not in the PDF; it is in the text file beside it"),
         (read.hidden_slides, f"{read.hidden_slides} hidden slides were exported like the others"),
         (read.embedded_objects, f"{read.embedded_objects} embedded objects are shown by their picture only"),
         (read.media, f"{read.media} sounds or films cannot be in PDF/A; their still pictures are"),
@@ -243,13 +265,16 @@ def _write(workdir: Path, target: Path, read: Reading) -> tuple[Output, ...]:
 
 
 def sidecar_text(read: Reading) -> str:
-    """Comments, tracked changes and hidden text for people, in UTF-8; "" when there are none."""
+    """Comments, tracked changes, hidden text and text beyond the edge for people, in UTF-8; "" when there are none."""
     parts = []
     for title, remarks in (("Kommentarer / Comments", read.comments), ("Spårade ändringar / Tracked changes", read.changes)):
         if remarks:
             parts.append(f"{title}: {len(remarks)}\n\n" + "\n".join(_remarks(remarks)))
     if read.hidden:
         parts.append("Dold text / Hidden text:\n\n" + "\n".join(f"    {line}" for line in read.hidden) + "\n")
+    if read.beyond:
+        title = "Text utanför bildens kant / Text beyond the slide's edge"
+        parts.append(f"{title}:\n\n" + "\n".join(f"    {line}" for line in read.beyond) + "\n")
     return "\n".join(parts)
 
 

@@ -13,6 +13,7 @@ from xml.parsers import expat
 
 from actions.contract import Voice
 from actions.identifiers.heard import Evidence, Heard
+from actions.office import wordperfect
 from actions.text.encoding import Confidence, Encoding, name_encoding
 
 NAME = "bevara sniff 1"
@@ -50,7 +51,7 @@ def ask(source: Path) -> Sniffed:
         size = stream.seek(0, 2)
         stream.seek(max(0, size - TAIL_BYTES))
         tail = stream.read(TAIL_BYTES)
-    heard = _pdf(head) or _signature(head, tail)
+    heard = _pdf(head) or _signature(head, tail) or _wordperfect(head, cut=size > len(head))
     if heard is None and b"\0" not in head:
         heard = _mail(head) or _xml(head)
     if heard:
@@ -95,6 +96,14 @@ def _signature(head: bytes, tail: bytes) -> Heard | None:  # noqa: PLR0911 -- a 
     if head.startswith(b"PK\x03\x04"):
         return _heard(None, "application/zip", "ZIP Format", "ZIP member header at 0, but no central directory", "damaged")
     return None
+
+
+def _wordperfect(head: bytes, *, cut: bool) -> Heard | None:
+    """Version 4 has no signature; its codes keep to a form that nothing else keeps to."""
+    if not wordperfect.keeps_to_it(head, cut=cut):
+        return None
+    basis = "WordPerfect 4 codes, each closed at its own length"
+    return _heard("fmt/949", "application/vnd.wordperfect", "WordPerfect 4.0/4.1/4.2", basis)
 
 
 def _mail(head: bytes) -> Heard | None:

@@ -6,13 +6,14 @@ Reading either side belongs to ``extract`` and ``pages_side``.
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 
 from actions.compare.text import normalise
 from actions.contract import Check, Fact, Level
 from actions.office import drawn_checks as drawn
 from actions.office import passages
 from actions.office.content import CUT, OfficeContent
-from actions.office.likeness import measure
+from actions.office.likeness import Likeness, measure
 from actions.office.sides import Limits, Sides, first
 
 PAGES_WITH_EVERY_HEADER = 3  # first, left and right have each had their page by then
@@ -72,7 +73,14 @@ def _both_empty(sides: Sides) -> bool:
     content, shown = sides.content, sides.shown
     if content is None or not sides.independent:
         return False
-    words = (content.drawn.strip(), content.charts, content.chart_labels, content.hidden, content.headers_footers.strip())
+    words = (
+        content.drawn.strip(),
+        content.charts,
+        content.chart_labels,
+        content.hidden,
+        content.beyond,
+        content.headers_footers.strip(),
+    )
     holds = (
         content.shapes,
         any(content.boxes),
@@ -91,9 +99,9 @@ def _text(sides: Sides, content: OfficeContent, limits: Limits) -> list[Check]:
     if not normalise(content.text):
         words = Check("text", 0, len(normalise(sides.shown.text)), None, sides.why or "the source's body has no words")
         return [words, *_signs(sides, content)]
-    alike = measure(content.text, sides.shown.text, sides.reread)
-    said = (first("missing", alike.missing), "capitals set by a style put aside" if alike.folded else "", sides.why)
-    gone = passages.lost(content.text, sides.shown.text, sides.reread)
+    alike, gone, marked = _found(sides, content)
+    capitals = "capitals set by a style put aside" if alike.folded else ""
+    said = (first("missing", alike.missing), capitals, "read with its deletions in place" if marked else "", sides.why)
     numbers = first("not in the result", [word for word in alike.missing if any(character.isdigit() for character in word)])
     return [
         Check("text", 1.0, round(alike.recall, 4), alike.recall >= limits.text_recall, "; ".join(part for part in said if part)),
@@ -101,6 +109,23 @@ def _text(sides: Sides, content: OfficeContent, limits: Limits) -> list[Check]:
         Check("numbers", True, alike.has_all_numbers, alike.has_all_numbers, numbers),
         *_added(sides, content),
     ]
+
+
+def _found(sides: Sides, content: OfficeContent) -> tuple[Likeness, list[str], bool]:
+    """What the result has of the body, the paragraphs that it lacks, and whether the body with its deletions was the one found.
+
+    A program that marks deletions shows them grown together with the words around them.
+    """
+    alike = measure(content.text, sides.shown.text, sides.reread)
+    gone = passages.lost(content.text, sides.shown.text, sides.reread)
+    if not content.marked or not (alike.missing or gone):
+        return alike, gone, False
+    marked = measure(content.marked, sides.shown.text, sides.reread)
+    still_gone = passages.lost(content.marked, sides.shown.text, sides.reread)
+    if len(marked.missing) > len(alike.missing) or len(still_gone) > len(gone):
+        return alike, gone, False
+    times = len(normalise(content.marked)) / len(normalise(content.text))  # what was struck out must not hide what is lost
+    return replace(marked, recall=1 - (1 - marked.recall) * times), still_gone, True
 
 
 def _signs(sides: Sides, content: OfficeContent) -> list[Check]:
@@ -189,6 +214,8 @@ def _remarks(sides: Sides, content: OfficeContent, limits: Limits) -> list[Check
         found.append(_kept("comments", len(content.comments), "\n".join(one.text for one in content.comments), sides, limits))
     if changes := content.deletions + content.insertions:
         found.append(_kept("tracked_changes", changes, content.deleted, sides, limits))
+    if normalise(content.beyond):
+        found.append(_kept("text_beyond_the_edge", len(normalise(content.beyond)), content.beyond, sides, limits))
     if normalise(content.hidden):
         found.append(_kept("hidden_text", len(normalise(content.hidden)), content.hidden, sides, limits))
     return found

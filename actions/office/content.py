@@ -7,6 +7,7 @@ at all. Reading any format does not belong here (one module per family does that
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -74,6 +75,12 @@ def is_computed(instruction: str) -> bool:
     return bool(words) and (words[0].upper() in COMPUTED_FIELDS or words[0].startswith("="))
 
 
+class Struck(str):
+    """Deleted text where it stood: a program that marks changes shows it there, grown together with what is kept."""
+
+    __slots__ = ()
+
+
 @dataclass(frozen=True, slots=True)
 class Comment:
     """A reader's remark; ``author`` may be empty."""
@@ -90,12 +97,14 @@ class OfficeContent:
         reader: Which of our readers spoke, for the report.
         text: Body in reading order, a line per paragraph: tables, text boxes, foot- and endnotes included.
             Generated list numbers are not in it.
+        marked: The body once more with tracked deletions where they stood; empty without any.
         headers_footers: Repeated on pages, and master text of slides.
         computed: Field results that a converter works out anew.
         drawn: Formula and form labels and word art, redrawn.
         charts: Titles and legends of charts.
         chart_labels: Categories and data labels of charts: an axis shows those that have room.
         hidden: Text that is set not to be shown.
+        beyond: Text that stands wholly beyond a slide's edge: no page shows it.
         deleted: Text of tracked deletions.
         insertions: Tracked insertions.
         deletions: Tracked deletions.
@@ -113,12 +122,14 @@ class OfficeContent:
     kind: Kind
     reader: str
     text: str = ""
+    marked: str = ""
     headers_footers: str = ""
     computed: str = ""
     drawn: str = ""
     charts: str = ""
     chart_labels: str = ""
     hidden: str = ""
+    beyond: str = ""
     deleted: str = ""
     insertions: int = 0
     deletions: int = 0
@@ -147,6 +158,7 @@ class Gathering:
     charts: list[str] = field(default_factory=list)
     chart_labels: list[str] = field(default_factory=list)
     hidden: list[str] = field(default_factory=list)
+    beyond: list[str] = field(default_factory=list)
     deleted: list[str] = field(default_factory=list)
     comments: list[Comment] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
@@ -167,6 +179,11 @@ class Gathering:
         """Put *text* into ``hidden``, ``computed`` or ``deleted``; a word may come in pieces, so nothing is put between them."""
         stream.append(text)
         self.aside_is_open = True
+
+    def strike(self, stream: list[str], text: str) -> None:
+        """Deleted *text* goes aside, and is remembered in *stream* where it stood."""
+        self.aside(self.deleted, text)
+        stream.append(Struck(text))
 
     def part_asides(self) -> None:
         """Shown text follows: what was put aside so far is one passage."""
@@ -193,12 +210,14 @@ class Gathering:
             kind=self.kind,
             reader=self.reader,
             text=_joined(self.body),
+            marked=_marked(self.body),
             headers_footers=_joined(self.headers),
             computed=_joined(self.computed),
             drawn=_joined(self.drawn),
             charts="\n".join(self.charts),
             chart_labels="\n".join(self.chart_labels),
             hidden=_joined(self.hidden),
+            beyond=_joined(self.beyond),
             deleted=_joined(self.deleted),
             insertions=self.insertions,
             deletions=self.deletions,
@@ -215,6 +234,19 @@ class Gathering:
         )
 
 
+def kept(parts: Iterable[str]) -> str:
+    """A stream's text without what was struck out."""
+    return "".join(part for part in parts if not isinstance(part, Struck))
+
+
 def _joined(parts: list[str]) -> str:
     """The stream as lines without empty ones: empty paragraphs say nothing to a comparison."""
-    return "\n".join(line for line in "".join(parts).splitlines() if line.strip(BLANK))
+    return _lines(kept(parts))
+
+
+def _marked(parts: list[str]) -> str:
+    return _lines("".join(parts)) if any(isinstance(part, Struck) for part in parts) else ""
+
+
+def _lines(text: str) -> str:
+    return "\n".join(line for line in text.splitlines() if line.strip(BLANK))

@@ -12,7 +12,7 @@ from pathlib import Path
 import olefile
 
 from actions.errors import DamagedError, EncryptedError, TooLargeError
-from actions.office import odf, ole_powerpoint, ole_word, ooxml_slides, ooxml_word, rtf
+from actions.office import odf, ole_powerpoint, ole_word, ooxml_slides, ooxml_word, rtf, wordperfect
 from actions.office.content import OfficeContent
 from actions.office.package import ASK, FLAT, Package, local, parse_xml
 
@@ -41,7 +41,7 @@ def read(source: Path) -> OfficeContent | None:
         return rtf.read(source)
     if _looks_like_xml(head):
         return _flat(source)
-    return None
+    return wordperfect.read(source)  # asked last: it has no signature
 
 
 def _looks_like_xml(head: bytes) -> bool:

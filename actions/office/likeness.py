@@ -11,7 +11,7 @@ import re
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import islice
+from itertools import islice, pairwise
 
 from actions.compare.text import normalise, numbers_kept, similarity
 
@@ -63,6 +63,21 @@ def measure(source: str, result: str, reread: Reread = nothing) -> Likeness:
     return folded if folded.recall > plain.recall else plain
 
 
+def _unglue(source: list[str], result: list[str], lost: Counter[str]) -> None:
+    """Take from *lost* short words that a narrow tabulator or a raised mark sticks to the next word of the source.
+
+    The result must have the two as one word that the source itself does not have; figures are never joined.
+    """
+    extra = Counter(result) - Counter(source)
+    for left, right in pairwise(source):
+        glued = left + right
+        if (lost[left] or lost[right]) and extra[glued] and not (left[-1].isdigit() and right[0].isdigit()):
+            extra[glued] -= 1
+            lost.subtract((left, right))
+    for word in [word for word, count in lost.items() if count <= 0]:
+        del lost[word]
+
+
 def _measure(source_text: str, result_text: str, reread: Reread, *, folded: bool) -> Likeness:
     """Words, the better of two measures; a long word that a narrow cell or a raised letter splits counts as found."""
     source, result = tokens(source_text, fold_case=folded), tokens(result_text, fold_case=folded)
@@ -72,6 +87,8 @@ def _measure(source_text: str, result_text: str, reread: Reread, *, folded: bool
     rescued = [word for word in islice(lost, RESCUED_MAX) if len(word) >= RESCUED_CHARS and stream.count(word) >= total[word]]
     for word in rescued:
         del lost[word]
+    if lost:
+        _unglue(source, result, lost)
     if lost:
         by_place = Counter(tokens(reread(), fold_case=folded))
         lost = Counter({word: count for word, count in lost.items() if by_place[word] < total[word]})

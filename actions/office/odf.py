@@ -7,11 +7,12 @@ Source: OASIS ODF 1.3 part 3 §4 (text), §5.5 (tracked changes), §7 (fields), 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from actions.errors import DamagedError
 from actions.office import charts, sketch
-from actions.office.content import Comment, Gathering, OfficeContent
+from actions.office.content import Comment, Gathering, OfficeContent, Struck, kept
 from actions.office.drawing import note_picture
 from actions.office.package import ASK, Element, Package, attribute, local
 
@@ -48,6 +49,7 @@ class _Walk:
     hidden_styles: frozenset[str] = frozenset()
     is_pattern: bool = False
     later: list[str] = field(default_factory=list)  # boxes and notes, set free after their paragraph
+    struck: Mapping[str, str] = field(default_factory=dict)  # deleted text by the name of its change
     depth: int = 0
 
 
@@ -66,13 +68,13 @@ def read(package: Package, root: Element, styles: Element | None, kind: str) -> 
     is_slides = kind == "presentation"
     gathering = Gathering("presentation" if is_slides else "text", "bevara odf reader", slides=0 if is_slides else None)
     hidden = _hidden_styles(root) | (_hidden_styles(styles) if styles is not None else frozenset())
-    _tracked(package, body, gathering, hidden)
-    walk = _Walk(package, gathering, gathering.body, hidden)
+    struck = _tracked(package, body, gathering, hidden)
+    walk = _Walk(package, gathering, gathering.body, hidden, struck=struck)
     if is_slides:
         parts = (root,) if styles is None else (root, styles)
         for page in body.iterfind("{*}page"):
-            _page(page, walk)
             size = sketch.odf_size(page, parts)
+            _page(page, walk, size)
             gathering.boxes.append(sketch.odf(page, size) if size is not None else None)
     else:
         _visit(body, walk)
@@ -110,7 +112,7 @@ def _hidden_styles(root: Element) -> frozenset[str]:
     return frozenset(hidden)
 
 
-def _page(page: Element, walk: _Walk) -> None:
+def _page(page: Element, walk: _Walk, size: tuple[float, float] | None) -> None:
     gathering = walk.gathering
     gathering.slides = (gathering.slides or 0) + 1
     gathering.hidden_slides += attribute(page, "style-name") in walk.hidden_styles
@@ -122,6 +124,10 @@ def _page(page: Element, walk: _Walk) -> None:
                 if attribute(frame, "class") not in {"header", "footer", "date-time", "page-number", "page"}:
                     _visit(frame, side)
             gathering.notes.append("".join([*words, *side.later]).strip())
+        elif sketch.odf_beyond(child, size):
+            apart = _Walk(walk.package, Gathering("presentation", gathering.reader), gathering.beyond, walk.hidden_styles)
+            _visit(child, apart)  # no page shows its pictures and charts either
+            gathering.beyond.extend(apart.later)
         else:
             _visit(child, walk)
     walk.stream.append("\n")
@@ -136,6 +142,8 @@ def _visit(element: Element, walk: _Walk) -> None:
         _aside(element, walk, is_comment=name == "annotation")
     elif name in {"frame", "text-box", "custom-shape", "image", "object", "object-ole", "plugin", "rect", "ellipse", "line"}:
         _drawing(element, name, walk)
+    elif name == "change":
+        walk.stream.append(Struck(walk.struck.get(attribute(element, "change-id"), "")))
     elif name in COMPUTED:
         walk.gathering.field_result(walk.stream, "".join(_strings(element)) + " ")
     elif _is_hidden(element, name, walk.hidden_styles):
@@ -154,6 +162,8 @@ def _inside(element: Element, name: str, walk: _Walk) -> None:
     """Text and children in order. Space means a space only inside a paragraph."""
     in_paragraph = name in PARAGRAPHS
     walk.depth += in_paragraph
+    if name == "ruby-text" and walk.depth:
+        walk.stream.append(" ")  # a reading aid stands above its base, not in the line
     if name == "s":
         count = attribute(element, "c", "1")
         walk.stream.append(" " * min(int(count) if count.isdecimal() else 1, SPACES_MAX))
@@ -177,14 +187,14 @@ def _strings(element: Element) -> list[str]:
 def _aside(element: Element, walk: _Walk, *, is_comment: bool) -> None:
     """A comment, or a note whose text stands elsewhere on the page."""
     words: list[str] = []
-    side = _Walk(walk.package, walk.gathering, words, walk.hidden_styles)
+    side = _Walk(walk.package, walk.gathering, words, walk.hidden_styles, struck=walk.struck)
     for child in element:
         if local(child) not in {"creator", "date", "date-string", "creator-initials", "meta-creator-initials"}:
             _visit(child, side)
     if is_comment:
         creator = element.find("{*}creator")
         author = (creator.text or "") if creator is not None else attribute(element, "author")
-        walk.gathering.comments.append(Comment(author, "".join(words).strip()))
+        walk.gathering.comments.append(Comment(author, kept(words).strip()))
     else:
         walk.later.extend(["\n", *words, *side.later, "\n"])
 
@@ -203,7 +213,7 @@ def _drawing(element: Element, name: str, walk: _Walk) -> None:
             note_picture(gathering, walk.package, address.removeprefix("./").removeprefix("#"))
         return
     words: list[str] = []
-    side = _Walk(walk.package, gathering, words, walk.hidden_styles, walk.is_pattern)
+    side = _Walk(walk.package, gathering, words, walk.hidden_styles, walk.is_pattern, struck=walk.struck)
     alternatives = [child for child in element if local(child) in {"image", "object", "object-ole", "plugin"}]
     for child in element:
         if child not in alternatives[1:]:  # a frame shows the first form that a reader can; the rest stand in for it
@@ -223,7 +233,9 @@ def _object(element: Element, walk: _Walk) -> None:
         walk.gathering.drawn.append("\n".join(_strings(inside)) + "\n")
 
 
-def _tracked(package: Package, body: Element, gathering: Gathering, hidden: frozenset[str]) -> None:
+def _tracked(package: Package, body: Element, gathering: Gathering, hidden: frozenset[str]) -> dict[str, str]:
+    """Count the tracked changes and put deleted text aside; the name of each deletion, and its text."""
+    struck: dict[str, str] = {}
     for region in body.iterfind("{*}tracked-changes/{*}changed-region"):
         for change in region:
             gathering.insertions += local(change) == "insertion"
@@ -234,6 +246,8 @@ def _tracked(package: Package, body: Element, gathering: Gathering, hidden: froz
                     if local(child) != "change-info":
                         _visit(child, _Walk(package, gathering, words, hidden))
                 gathering.deleted.extend([*words, "\n"])
+                struck[attribute(region, "id")] = "".join(words).removesuffix("\n")  # its last paragraph goes on in the text
+    return struck
 
 
 def _masters(package: Package, parts: tuple[Element, Element], gathering: Gathering, hidden: frozenset[str]) -> None:

@@ -3,7 +3,7 @@
 The live records are found through the user edits and their persist directories, because a saved file keeps
 what was deleted. Master text is kept apart; looks and animation do not belong here.
 Source: [MS-PPT] §2.1.2 (reading a file), §2.3 (records of the stream), §2.4 (document), §2.5 (slides), §2.9 (text);
-[MS-ODRAW] §2.2.13 (shapes), §2.2.23 (blips).
+§2.7.1 (anchors); [MS-ODRAW] §2.2.13 (shapes), §2.2.23 (blips).
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from actions.office.content import Comment, Gathering, OfficeContent
 from actions.office.package import ASK
 from actions.office.records import SHAPE_OPTIONS, Record, blip_kinds, children, is_drawn, record_at, shape_pictures, walk
 
-DOCUMENT = 1000
+DOCUMENT, DOCUMENT_ATOM = 1000, 1001
 SLIDE_PERSIST, SLIDE_INFO, LIST_WITH_TEXT = 1011, 1017, 4080
 TEXT_HEADER, TEXT_CHARS, TEXT_BYTES, OUTLINE_REFERENCE, TEXT_STRING = 3999, 4000, 4008, 3998, 4026
 HEADERS_FOOTERS, COMMENT, USER_EDIT, PERSIST_DIRECTORY = 4057, 12000, 4085, 6002
 OLE_EMBED = 4044
-SHAPE, TEXT_BOX, CLIENT_DATA = 0xF004, 0xF00D, 0xF011
+SHAPE, TEXT_BOX, CLIENT_ANCHOR, CLIENT_DATA = 0xF004, 0xF00D, 0xF010, 0xF011
 PLACEHOLDER = 3011
 NOTES_FURNITURE = frozenset({5, 7, 8, 9, 10, 11})  # PlaceholderEnum: slide image, date, number, footer, header
 ENCRYPTED_TOKEN = 0xF3D1C4DF
@@ -36,6 +36,7 @@ class _Deck:
 
     gathering: Gathering
     blips: list[int] = field(default_factory=list)
+    size: tuple[int, int] = (0, 0)
 
 
 def read(stream: bytes, current_user: bytes, name: str) -> OfficeContent:
@@ -55,36 +56,47 @@ def read(stream: bytes, current_user: bytes, name: str) -> OfficeContent:
     deck.blips = blip_kinds(document)
     deck.gathering.embedded = sum(1 for record in walk(document) if record.kind == OLE_EMBED)
     for child in children(document.data):
-        if child.kind == LIST_WITH_TEXT and child.instance in {0, 1, 2}:
+        if child.kind == DOCUMENT_ATOM and len(child.data) >= 8:
+            deck.size = struct.unpack_from("<2i", child.data)
+        elif child.kind == LIST_WITH_TEXT and child.instance in {0, 1, 2}:
             _list(child, stream, offsets, deck)
         elif child.kind == HEADERS_FOOTERS:
             deck.gathering.headers.extend(_string(record) + "\n" for record in children(child.data) if record.kind == TEXT_STRING)
     return deck.gathering.content()
 
 
-def _persist(stream: bytes, current_user: bytes) -> tuple[dict[int, int], int]:
-    """Object id → offset of its newest record, and the document's id; user edits run from the last to the first."""
-    offsets: dict[int, int] = {}
-    document_id = 0
+def edits(stream: bytes | bytearray, current_user: bytes) -> Iterator[int]:
+    """Where the user edits' records begin, from the last to the first."""
     at = struct.unpack_from("<I", current_user, 16)[0] if len(current_user) >= 20 else 0
     seen: set[int] = set()
     while at and at not in seen and len(seen) < EDITS_MAX:
         seen.add(at)
+        yield at
+        edit = record_at(stream, at)
+        if edit is None or edit.kind != USER_EDIT or len(edit.data) < 20:
+            return
+        at = struct.unpack_from("<I", edit.data, 8)[0]
+
+
+def _persist(stream: bytes, current_user: bytes) -> tuple[dict[int, int], int]:
+    """Object id → offset of its newest record, and the document's id."""
+    offsets: dict[int, int] = {}
+    document_id = 0
+    for at in edits(stream, current_user):
         edit = record_at(stream, at)
         if edit is None or edit.kind != USER_EDIT or len(edit.data) < 20:
             break
-        _, _, last, directory, identifier = struct.unpack_from("<5I", edit.data)
+        place, identifier = struct.unpack_from("<2I", edit.data, 12)
         document_id = document_id or identifier
-        table = record_at(stream, directory)
+        table = record_at(stream, place)
         if table is not None and table.kind == PERSIST_DIRECTORY:
-            for key, offset in _directory(table.data):
+            for key, offset in directory(table.data):
                 offsets.setdefault(key, offset)
-        at = last
     return offsets, document_id
 
 
-def _directory(data: memoryview) -> Iterator[tuple[int, int]]:
-    """Runs of consecutive ids: 20 bits first id, 12 bits count, then the offsets."""
+def directory(data: memoryview) -> Iterator[tuple[int, int]]:
+    """Object ids and offsets. Runs of consecutive ids: 20 bits first id, 12 bits count, then the offsets."""
     at = 0
     while at + 4 <= len(data):
         head = struct.unpack_from("<I", data, at)[0]
@@ -143,6 +155,9 @@ def _shape(shape: Record, which: int, outline: list[str], lines: list[str], deck
                         if one.kind == PLACEHOLDER and len(one.data) >= 5), 0)  # fmt: skip
     if (which == 1 and placeholder) or (which == 2 and placeholder in NOTES_FURNITURE):
         return
+    if which == 0 and _is_beyond(parts, deck.size):
+        deck.gathering.beyond.extend(_box(part, outline) + "\n" for part in parts if part.kind == TEXT_BOX)
+        return
     for part in parts:
         deck.gathering.shapes += which == 0 and not placeholder and is_drawn(part)
         if part.kind == TEXT_BOX:
@@ -150,6 +165,15 @@ def _shape(shape: Record, which: int, outline: list[str], lines: list[str], deck
         elif part.kind == SHAPE_OPTIONS and which == 0:
             for number, is_vector in shape_pictures(part, deck.blips):
                 (deck.gathering.vectors if is_vector else deck.gathering.pictures).add(str(number))
+
+
+def _is_beyond(parts: list[Record], size: tuple[int, int]) -> bool:
+    """Whether a shape's own anchor (top, left, right, bottom) puts it wholly beyond the slide's edge."""
+    form = {8: "<4h", 16: "<4i"}
+    for anchor in (part.data for part in parts if part.kind == CLIENT_ANCHOR and len(part.data) in form):
+        top, left, right, bottom = struct.unpack(form[len(anchor)], anchor)
+        return min(size) > 0 and (right <= 0 or bottom <= 0 or left >= size[0] or top >= size[1])
+    return False
 
 
 def _box(box: Record, outline: list[str]) -> str:

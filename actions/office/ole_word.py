@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from actions.errors import DamagedError, EncryptedError
-from actions.office.content import Comment, Gathering, OfficeContent, is_computed
+from actions.office.content import Comment, Gathering, OfficeContent, is_computed, kept
 from actions.office.package import ASK
 from actions.office.records import SHAPE_OPTIONS, blip_kinds, is_drawn, record_at, shape_pictures, walk
 from actions.office.word_runs import Run, read_runs
@@ -207,7 +207,7 @@ def _part(gathering: Gathering, part: str, marked: list[tuple[str, Run | None]])
                 _put(gathering, stream, piece, run, fields, in_body=in_body)
     if fields:
         gathering.damage = "a field is not closed: text after it may be taken for the field's"
-    _store(gathering, part, "".join(stream))
+    _store(gathering, part, stream)
 
 
 def _put(
@@ -215,7 +215,7 @@ def _put(
 ) -> None:
     plain = text.translate(_CONTROL)
     if run is not None and run.deleted:
-        gathering.aside(gathering.deleted, plain)
+        gathering.strike(stream, plain)
         return
     if run is not None and run.picture and in_body and _PICTURE in text:
         (gathering.pictures if run.picture == "raster" else gathering.vectors).add(run.picture_id)
@@ -230,10 +230,10 @@ def _put(
         stream.append(plain)
 
 
-def _store(gathering: Gathering, part: str, text: str) -> None:
+def _store(gathering: Gathering, part: str, stream: list[str]) -> None:
     if part in {"headers", "header_boxes"}:
-        gathering.headers.append(text)
+        gathering.headers.extend(stream)
     elif part == "comments":
-        gathering.comments.extend(Comment("", line.strip()) for line in text.splitlines() if line.strip())
+        gathering.comments.extend(Comment("", line.strip()) for line in kept(stream).splitlines() if line.strip())
     elif part != "macros":
-        gathering.body.append(text + "\n")
+        gathering.body.extend([*stream, "\n"])

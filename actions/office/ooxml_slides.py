@@ -28,6 +28,7 @@ class _Walk:
     stream: list[str]
     relations: dict[str, tuple[str, str]]
     is_pattern: bool = False  # a layout or master: its placeholders are not shown
+    in_group: bool = False
 
 
 def read(package: Package, main: str) -> OfficeContent:
@@ -124,12 +125,18 @@ def _shape(element: Element, walk: _Walk) -> None:
     stream = walk.stream
     if walk.is_pattern and placeholder is not None:
         return
+    if not walk.in_group and sketch.ooxml_beyond(element, walk.gathering.slide_size):
+        apart = Gathering("presentation", walk.gathering.reader)  # no page shows its pictures and charts either
+        _children(element, _Walk(walk.package, apart, walk.gathering.beyond, walk.relations, in_group=True))
+        return
+    was_in_group = walk.in_group
+    walk.in_group = was_in_group or local(element) == "grpSp"  # a group has a scale of its own
     if properties is not None and properties.get("hidden", "0") not in {"0", "false"}:
         walk.stream = walk.gathering.hidden
     elif placeholder is not None and placeholder.get("type", "") in FURNITURE:
         walk.stream = walk.gathering.headers
     _children(element, walk)
-    walk.stream = stream
+    walk.stream, walk.in_group = stream, was_in_group
 
 
 def _paragraph(element: Element, walk: _Walk) -> None:

@@ -40,7 +40,7 @@ class Walk:
         if any(not one.in_result for one in self.fields):
             return
         if self.deleted:
-            self.gathering.aside(self.gathering.deleted, text)
+            self.gathering.strike(self.stream, text)
         elif hidden:
             self.gathering.aside(self.gathering.hidden, text)
         elif any(is_computed(one.instruction) for one in self.fields):

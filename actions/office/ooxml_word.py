@@ -11,7 +11,7 @@ from collections.abc import Iterable
 
 from actions.errors import DamagedError
 from actions.office import charts
-from actions.office.content import Comment, Gathering, OfficeContent
+from actions.office.content import Comment, Gathering, OfficeContent, kept
 from actions.office.drawing import diagram_text, note_picture
 from actions.office.ooxml_styles import UNNAMED, hidden_styles, is_on
 from actions.office.ooxml_walk import Field, Walk
@@ -162,7 +162,7 @@ def _annotation(element: Element, walk: Walk) -> None:
     if kind == "Word.Comment":
         remark: list[str] = []
         _children(element, walk.side(remark))
-        walk.gathering.comments.append(Comment(attribute(element, "author"), "".join(remark).strip()))
+        walk.gathering.comments.append(Comment(attribute(element, "author"), kept(remark).strip()))
     elif kind == "Word.Deletion":
         _removed(element, walk)
     elif kind == "Word.Insertion":
@@ -225,6 +225,13 @@ def _shape(element: Element, walk: Walk) -> None:
     _children(element, walk)
 
 
+def _ruby(element: Element, walk: Walk) -> None:
+    """A reading aid stands above its base, not in the line."""
+    for child in element:
+        _visit(child, walk)
+        walk.write(" ")
+
+
 def _word_art(element: Element, walk: Walk) -> None:
     walk.gathering.drawn.append(attribute(element, "string") + "\n")
 
@@ -234,7 +241,7 @@ HANDLERS = {
     "del": _removed, "moveFrom": _removed, "ins": _inserted, "moveTo": _inserted, "annotation": _annotation,
     "txbxContent": _text_box, "footnoteReference": _reference, "endnoteReference": _reference,
     "footnote": _text_box, "endnote": _text_box, "sectPr": _section, "blip": _blip, "imagedata": _blip,
-    "chart": _chart, "relIds": _diagram, "oMath": _formula, "object": _object, "textpath": _word_art,
+    "chart": _chart, "relIds": _diagram, "oMath": _formula, "object": _object, "textpath": _word_art, "ruby": _ruby,
     **dict.fromkeys(SHAPES, _shape),
 }  # fmt: skip
 
@@ -269,4 +276,4 @@ def _comments(package: Package, walk: Walk) -> None:
     for comment in root if root is not None else ():
         text: list[str] = []
         _children(comment, walk.side(text))
-        walk.gathering.comments.append(Comment(attribute(comment, "author"), "".join(text).strip()))
+        walk.gathering.comments.append(Comment(attribute(comment, "author"), kept(text).strip()))

@@ -28,7 +28,7 @@ class Record:
     data: memoryview
 
 
-def record_at(stream: bytes | memoryview, at: int) -> Record | None:
+def record_at(stream: bytes | bytearray | memoryview, at: int) -> Record | None:
     """The record that begins at *at*; None beyond the end."""
     if at < 0 or at + 8 > len(stream):
         return None

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from actions.errors import DamagedError, TooLargeError
 from actions.office import rtf_words as words
-from actions.office.content import Comment, Gathering, OfficeContent, is_computed
+from actions.office.content import Comment, Gathering, OfficeContent, is_computed, kept
 
 SOURCE_BYTES = 400_000_000
 GROUPS_DEEP = 10_000  # real files stay below 100; bounds memory on a file of nothing but braces
@@ -55,6 +55,7 @@ class _Reader:
     default_font: int | None = None
     comment: list[str] = field(default_factory=list)
     author: list[str] = field(default_factory=list)
+    shape_property: list[str] = field(default_factory=list)
     picture: str = ""
     picture_data: bytes = b""
 
@@ -88,7 +89,9 @@ def read(source: Path) -> OfficeContent:
     if reader.stack:
         reader.gathering.damage = "its last group is not closed"
     content = reader.gathering.content()
-    return replace(content, text=_paired(content.text), headers_footers=_paired(content.headers_footers))
+    return replace(
+        content, text=_paired(content.text), marked=_paired(content.marked), headers_footers=_paired(content.headers_footers)
+    )
 
 
 def _paired(text: str) -> str:
@@ -132,14 +135,14 @@ def _close(reader: _Reader) -> None:
     inside = reader.group.destination
     if ended.destination == words.COMMENT and inside != words.COMMENT:
         author = "".join(reader.author).strip()
-        reader.gathering.comments.append(Comment(author, _paired("".join(reader.comment)).strip()))
+        reader.gathering.comments.append(Comment(author, _paired(kept(reader.comment)).strip()))
         reader.author, reader.comment = [], []
     elif ended.destination == words.PICTURE and inside != words.PICTURE:
         _keep_picture(reader, inside)
 
 
 def _keep_picture(reader: _Reader, around: str) -> None:
-    if reader.picture and around == words.BODY and not reader.group.deleted:
+    if reader.picture and around in {words.BODY, words.PROPERTY} and not reader.group.deleted:
         kind = reader.gathering.vectors if reader.picture in words.VECTORS else reader.gathering.pictures
         kind.add(hashlib.sha256(reader.picture_data).hexdigest())
     reader.picture, reader.picture_data = "", b""
@@ -153,7 +156,7 @@ def _bytes(data: bytes, reader: _Reader) -> None:
         data = data[skipped:]
     if reader.group.destination == words.PICTURE:
         reader.picture_data += data
-    elif reader.group.destination != words.SKIP:
+    elif reader.group.destination not in {words.SKIP, words.PROPERTY}:
         reader.pending += data
 
 
@@ -171,6 +174,7 @@ def _write(text: str, reader: _Reader) -> None:
     streams = {
         words.COMMENT: reader.comment,
         words.AUTHOR: reader.author,
+        words.PROPERTY_NAME: reader.shape_property,
         words.HEADERS: gathering.headers,
         words.BODY: gathering.body,
     }
@@ -180,7 +184,7 @@ def _write(text: str, reader: _Reader) -> None:
     elif group.destination not in streams:
         return
     elif group.deleted:
-        gathering.aside(gathering.deleted, text)
+        gathering.strike(streams[group.destination], text)
     elif group.hidden and text != "\n":
         gathering.aside(gathering.hidden, text)
     elif group.destination == words.BODY and group.instruction is not None and is_computed("".join(group.instruction)):
@@ -216,6 +220,9 @@ def _destination(word: str, reader: _Reader) -> None:
         group.destination = reader.stack[-1].outer  # the Unicode form of a pair stands where the pair stands
     elif group.destination == words.SKIP:
         return
+    elif meaning == words.PROPERTY:
+        is_picture = "".join(reader.shape_property) == words.PICTURE_PROPERTY
+        group.destination = words.PROPERTY if is_picture and group.outer == words.BODY else words.SKIP
     elif meaning != words.OUTER:
         group.destination = words.HEADERS if meaning == words.BODY and group.outer == words.HEADERS else meaning
     group.is_pair = word == "upr"
@@ -225,6 +232,8 @@ def _destination(word: str, reader: _Reader) -> None:
         reader.gathering.shapes += 1
     elif word == "object":
         reader.gathering.embedded += 1
+    elif word == "sn":
+        reader.shape_property.clear()
     elif word in {"footnote", "shptxt", "dptxbxtext"}:
         group.instruction = None
         group.hidden = False

@@ -31,6 +31,9 @@ AUTHOR: Final = "author"
 INSTRUCTION: Final = "instruction"
 PICTURE: Final = "picture"
 FONTS: Final = "fonts"
+PROPERTY_NAME: Final = "property name"
+PROPERTY: Final = "property"  # of a shape in the body: no text, but its picture
+PICTURE_PROPERTY: Final = "pib"
 SKIP: Final = "skip"
 OUTER: Final = "outer"  # whatever the group around it has: these are containers, or the form of two that we read
 
@@ -40,10 +43,11 @@ DESTINATIONS: Final = {
     **dict.fromkeys(("shppict", "shpinst", "shp", "do", "ud", "result", "fldrslt", "field", "object", "shpgrp"), OUTER),
     **dict.fromkeys(
         ("stylesheet", "colortbl", "info", "nonshppict", "objdata", "objclass", "objname", "objalias", "pntext", "listtext",
-         "upr", "xe", "tc", "tcn", "sn", "sv", "shprslt", "bkmkstart", "bkmkend", "filetbl", "listtable", "listoverridetable",
+         "upr", "xe", "tc", "tcn", "shprslt", "bkmkstart", "bkmkend", "filetbl", "listtable", "listoverridetable",
          "revtbl", "rsidtbl", "generator", "private", "atnid", "atnref", "atndate", "atntime", "atnicn", "atnparent", "atnstart",
          "ftnsep", "ftnsepc", "ftncn", "aftnsep", "aftnsepc", "aftncn", "nonesttables", "themedata", "datastore", "falt",
          "template", "pntxta", "pntxtb", "rxe", "txe", "pgdsctbl", "background", "nextfile"), SKIP),
+    "sn": PROPERTY_NAME, "sv": PROPERTY,
     "annotation": COMMENT, "atnauthor": AUTHOR, "fldinst": INSTRUCTION, "pict": PICTURE, "fonttbl": FONTS,
 }  # fmt: skip
 RASTERS: Final = frozenset({"pngblip", "jpegblip", "dibitmap", "wbitmap"})

@@ -42,14 +42,26 @@ def ooxml(slide: Element, size: tuple[float, float] | None) -> tuple[Box, ...] |
             continue
         if kind in {"grpSp", "AlternateContent"} or (kind in _SHAPES and box is None):
             return None
-        if box is not None:
+        if box is not None and not is_beyond(box):
             boxes.append(box)
     return tuple(boxes)
 
 
+def is_beyond(box: Box) -> bool:
+    """Tell whether *box* lies wholly beyond the slide's edge: nobody who looks at the slide sees what is in it."""
+    left, top, right, bottom = box
+    return right <= 0 or bottom <= 0 or left >= 1 or top >= 1
+
+
+def ooxml_beyond(shape: Element, size: tuple[float, float] | None) -> bool:
+    """Whether a shape or group of a PowerPoint slide is known to lie beyond its edge."""
+    box = _xfrm(shape, size) if size is not None else None
+    return box is not None and is_beyond(box)
+
+
 def _xfrm(shape: Element, size: tuple[float, float]) -> Box | None:
-    frame = shape.find("{*}spPr/{*}xfrm")
-    frame = shape.find("{*}xfrm") if frame is None else frame
+    places = ("{*}spPr/{*}xfrm", "{*}grpSpPr/{*}xfrm", "{*}xfrm")
+    frame = next((found for found in map(shape.find, places) if found is not None), None)
     if frame is None or frame.get("rot", "0") != "0":
         return None
     corner, extent = frame.find("{*}off"), frame.find("{*}ext")
@@ -78,18 +90,32 @@ def odf(page: Element, size: tuple[float, float]) -> tuple[Box, ...] | None:
     """The boxes of an OpenDocument slide's shapes; None when one cannot be told."""
     boxes: list[Box] = []
     for shape in page:
-        if (
-            local(shape) in {"notes", "forms", "par", "animations", "title", "desc", ""}
-            or attribute(shape, "placeholder") == "true"
-        ):
+        if local(shape) in _UNDRAWN or attribute(shape, "placeholder") == "true":
             continue
-        corners = _corners(shape)
-        if local(shape) == "g" or attribute(shape, "transform") or len(corners) < 4:
+        box = _odf_box(shape, size)
+        if box is None:
             return None
-        left, top, right, bottom = corners
-        width, height = size
-        boxes.append((min(left, right) / width, min(top, bottom) / height, max(left, right) / width, max(top, bottom) / height))
+        if not is_beyond(box):
+            boxes.append(box)
     return tuple(boxes)
+
+
+def _odf_box(shape: Element, size: tuple[float, float]) -> Box | None:
+    corners = _corners(shape)
+    if local(shape) == "g" or attribute(shape, "transform") or len(corners) < 4:
+        return None
+    left, top, right, bottom = corners
+    width, height = size
+    return min(left, right) / width, min(top, bottom) / height, max(left, right) / width, max(top, bottom) / height
+
+
+def odf_beyond(shape: Element, size: tuple[float, float] | None) -> bool:
+    """Whether a shape or group of an OpenDocument slide is known to lie beyond its edge."""
+    if local(shape) == "g":
+        members = [member for member in shape if local(member) not in _UNDRAWN]
+        return bool(members) and all(odf_beyond(member, size) for member in members)
+    box = _odf_box(shape, size) if size is not None else None
+    return box is not None and is_beyond(box)
 
 
 def _corners(shape: Element) -> list[float]:

@@ -9,12 +9,14 @@ Source: ODF 1.3 part 3, 5 (text), 5.5 (tracked changes), 6 (paragraph content), 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from lxml import etree
 
 from actions.errors import ToolFailedError
+from actions.office import sketch
 from actions.office_model.styles import DC, DRAW, OFFICE, PRESENTATION, TEXT, Styles
 
 PARAGRAPHS = frozenset({f"{TEXT}p", f"{TEXT}h"})
@@ -51,6 +53,7 @@ class Reading:
         lines: Paragraphs of body, tables, frames, notes at the foot and end, or of the slides, in order.
         notes: Text of each slide's notes page that has any.
         hidden: Text that is there and not shown.
+        beyond: Text that stands wholly beyond a slide's edge.
         fonts: Families that visible Western text asks for.
         pictures: Frames that show a picture and no embedded object.
         live_dates: Date and time fields that show the day of conversion.
@@ -59,6 +62,7 @@ class Reading:
     lines: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     hidden: list[str] = field(default_factory=list)
+    beyond: list[str] = field(default_factory=list)
     comments: list[Remark] = field(default_factory=list)
     changes: list[Remark] = field(default_factory=list)
     fonts: set[str] = field(default_factory=set)
@@ -93,7 +97,17 @@ def read(content: Path, styles: Path, *, complete: bool = True) -> Reading:
     for event, element in etree.iterwalk(body, events=("start", "end")):
         (walk.start if event == "start" else walk.end)(element)
     walk.finish()
+    walk.reading.beyond += _beyond(body, looks)
     return walk.reading
+
+
+def _beyond(body: etree._Element, looks: etree._Element) -> Iterator[str]:
+    """The paragraphs of shapes that lie beyond the edge of their slide: an export to PDF leaves them out."""
+    for page in body.iter(f"{DRAW}page"):
+        size = sketch.odf_size(page, (body, looks))
+        for shape in page:
+            if sketch.odf_beyond(shape, size):
+                yield from ("".join(str(part) for part in line.itertext()) for line in shape.iter(*PARAGRAPHS))
 
 
 class _Walk:

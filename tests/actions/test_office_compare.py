@@ -10,6 +10,7 @@ import pytest
 
 from actions import office_compare
 from actions.contract import Level, Role
+from actions.office import likeness
 from actions.office_compare import OfficeCompareParams
 from tests.actions import office_samples as samples
 
@@ -181,3 +182,41 @@ def test_the_source_is_not_touched(made, tmp_path):
     shutil.copy(made / "text.pdf", tmp_path / "result.pdf")
     office_compare.run(made / "text.fodt", tmp_path, OfficeCompareParams(result="result.pdf"))
     assert (made / "text.fodt").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("shown", "expected"),
+    [
+        ("Nämnden avslogbiföll ansökan om bygglov i Åhus", Level.EQUIVALENT),  # as LibreOffice marks changes
+        ("Nämnden biföll ansökan om bygglov i Åhus", Level.EQUIVALENT),
+        ("Nämnden avslogbiföll ansökan om bygglov", Level.DIFFERENT),
+        ("Nämnden avslog ansökan om bygglov i Åhus", Level.DIFFERENT),
+    ],
+)
+def test_a_deletion_shown_in_its_place_does_not_hide_a_lost_word(tmp_path, shown, expected):
+    region = samples.TRACKED.replace("struken mening", "avslog")
+    body = f"{region}<text:p>Nämnden <text:change text:change-id='ct1'/>biföll ansökan om bygglov i Åhus</text:p>"
+    flat = samples.flat_text(long=False).split("<office:body>")[0]
+    flat = flat.replace("Sidhuvud Malmö <text:page-number>1</text:page-number>", "")
+    (tmp_path / "a.fodt").write_text(
+        f"{flat}<office:body><office:text>{body}</office:text></office:body></office:document>", "utf-8"
+    )
+    (tmp_path / "remarks.txt").write_text("avslog", encoding="utf-8")
+    with pymupdf.open() as document:
+        document.new_page().insert_textbox((50, 50, 500, 500), shown)
+        document.save(tmp_path / "a.pdf")
+    params = OfficeCompareParams(result=str(tmp_path / "a.pdf"), pages=1, comments_sidecar=str(tmp_path / "remarks.txt"))
+    assert office_compare.run(tmp_path / "a.fodt", tmp_path, params).level is expected
+
+
+@pytest.mark.parametrize(
+    ("source", "result", "missing"),
+    [
+        ("punkt\tett två", "punktett två", ()),  # a tabulator too narrow to see
+        ("rad ett två", "radtvå ett", ("rad", "två")),  # not neighbours
+        ("rad 12\t3 slut", "rad 123 slut", ()),  # all figures in their order: judged as a stream
+        ("ja\tnej ja", "janej", ("ja",)),
+    ],
+)
+def test_words_that_stick_together_are_found_only_where_they_are_neighbours(source, result, missing):
+    assert sorted(likeness.measure(source, result).missing) == sorted(missing)

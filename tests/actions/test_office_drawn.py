@@ -11,7 +11,7 @@ import pytest
 from actions import office_compare, office_to_pdfa
 from actions.catalog import OfficeCompareParams, OfficeToPdfaParams
 from actions.contract import Level
-from actions.errors import DamagedError, RefusedError
+from actions.errors import DamagedError
 from actions.office import extract
 from tests.actions import office_samples as samples
 
@@ -136,16 +136,6 @@ def test_a_body_of_signs_is_compared_by_its_signs(tmp_path, signs, expected):
     flat += "<office:body><office:text><text:p>. . . - - *</text:p></office:text></office:body></office:document>"
     (tmp_path / "a.fodt").write_text(flat, encoding="utf-8")
     assert level(tmp_path / "a.fodt", drawn(tmp_path / "a.pdf", signs), tmp_path, pages=1) is expected
-
-
-def test_a_whole_file_that_libreoffice_cannot_load_is_not_called_damaged():
-    corpus = Path(__file__).resolve().parents[3] / "shared" / "corpus" / "presentation" / "pictures.ppt"
-    if not corpus.is_file():
-        pytest.skip("no corpus")
-    samples.needs_office()
-    with pytest.raises(RefusedError) as refused:
-        office_to_pdfa.run(corpus, Path("/nonexistent"), OfficeToPdfaParams())
-    assert refused.value.reason == "refused"
 
 
 def test_a_zip_that_lost_a_byte_stays_damaged_though_its_text_can_be_read(tmp_path):

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
 import struct
 import zipfile
 from pathlib import Path
 
 import pytest
 
+from actions import office_compare, office_to_pdfa
+from actions.catalog import OfficeCompareParams, OfficeToPdfaParams
 from actions.compare.text import normalise
+from actions.contract import Level
 from actions.errors import DamagedError, RefusedError, TooLargeError
 from actions.office import extract, passages
 from actions.office.content import CUT
@@ -203,3 +207,74 @@ def test_a_field_that_never_ends_is_told_because_it_swallows_text(tmp_path):
     begin = '<w:r><w:fldChar w:fldCharType="begin"/></w:r>'
     content = extract.read(docx(tmp_path / "a.docx", f"<w:p>{begin}</w:p><w:p><w:r><w:t>slukad</w:t></w:r></w:p>"))
     assert content.damage
+
+
+@pytest.mark.parametrize("form", ["fodt", "odt", "docx", "doc", "rtf"])
+def test_deleted_words_are_remembered_where_they_stood(made, form):
+    content = extract.read(next(made.rglob(f"text.{form}")))
+    assert "Här står något kvar." in content.text
+    assert "Här ståstruken mening" not in content.text
+    assert "Här stårstruken mening något kvar." in content.marked
+
+
+def test_a_reading_aid_is_not_part_of_the_word_below_it(tmp_path):
+    ruby = "<text:ruby><text:ruby-base>漢字</text:ruby-base><text:ruby-text>かんじ</text:ruby-text></text:ruby>"
+    (tmp_path / "a.fodt").write_text(samples.flat_text(digits=f"<text:p>{ruby}</text:p>"), encoding="utf-8")
+    assert "漢字 かんじ" in extract.read(tmp_path / "a.fodt").text
+    parts = "".join(f"<w:{tag}><w:r><w:t>{text}</w:t></w:r></w:{tag}>" for tag, text in (("rt", "かんじ"), ("rubyBase", "漢字")))
+    assert extract.read(docx(tmp_path / "a.docx", f"<w:p><w:r><w:ruby>{parts}</w:ruby></w:r></w:p>")).text.split() == [
+        "かんじ",
+        "漢字",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("body", "pictures"),
+    [
+        (rb"{\shp{\*\shpinst{\sp{\sn pib}{\sv {\pict\pngblip 8950}}}}}", 1),
+        (rb"{\shp{\*\shpinst{\sp{\sn fillBlip}{\sv {\pict\pngblip 8950}}}}}", 0),  # a pattern, not a picture
+        (rb"{\header{\shp{\*\shpinst{\sp{\sn pib}{\sv {\pict\pngblip 8950}}}}}}", 0),
+    ],
+)
+def test_rtf_counts_the_picture_of_a_floating_frame(tmp_path, body, pictures):
+    (tmp_path / "a.rtf").write_bytes(rb"{\rtf1 ord" + body + rb" efter}")
+    content = extract.read(tmp_path / "a.rtf")
+    assert (content.text, content.pictures) == ("ord efter", pictures)
+
+
+BEYOND = (
+    "<draw:frame svg:x='40cm' svg:y='2cm' svg:width='9cm' svg:height='3cm'>"
+    "<draw:text-box><text:p>Parkerad lapp</text:p></draw:text-box></draw:frame>"
+)
+
+
+@pytest.fixture(scope="module")
+def parked(tmp_path_factory):
+    """A presentation with a box beside its slide, in every format."""
+    folder = tmp_path_factory.mktemp("parked")
+    flat = samples.flat_slides(notes="").replace("</draw:page>", f"{BEYOND}</draw:page>", 1)
+    layout = '<style:page-layout style:name="pm1"><style:page-layout-properties fo:page-width="28cm" fo:page-height="21cm"/>'
+    (folder / "a.fodp").write_text(re.sub(r'<style:page-layout style:name="pm1">.*?/>', layout, flat, count=1), encoding="utf-8")
+    for form in ("odp", "ppt", "pptx"):
+        samples.convert(folder / "made", form, folder / "a.fodp")
+    return folder
+
+
+@pytest.mark.parametrize("form", ["fodp", "odp", "ppt", "pptx"])
+def test_text_beyond_the_edge_of_a_slide_is_kept_apart(parked, form):
+    content = extract.read(next(parked.rglob(f"a.{form}")))
+    assert content.beyond.split() == ["Parkerad", "lapp"]
+    assert "Parkerad" not in content.text
+    assert "Första bilden" in content.text
+
+
+@pytest.mark.parametrize("form", ["fodp", "ppt"])
+def test_text_beyond_the_edge_must_be_beside_the_pdf(parked, tmp_path, form):
+    """An export to PDF leaves it out: with the text file the record is whole, without it a part is gone."""
+    source = next(parked.rglob(f"a.{form}"))
+    facts = office_to_pdfa.run(source, tmp_path, OfficeToPdfaParams()).facts
+    given = {"result": "result.pdf", "slides": facts["slides"]}
+    beside = office_compare.run(source, tmp_path, OfficeCompareParams(**given, comments_sidecar=str(facts["comments_sidecar"])))
+    alone = office_compare.run(source, tmp_path, OfficeCompareParams(**given))
+    assert beside.level is Level.EQUIVALENT
+    assert alone.level is Level.DIFFERENT

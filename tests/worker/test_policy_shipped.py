@@ -127,6 +127,23 @@ def test_an_unidentified_pdf_is_treated_as_pdf(policy) -> None:
     assert plan_for(policy, None, mime="text/plain", extension="pdf", encoding="cp866").rule == "text-named-otherwise"
 
 
+def test_text_under_an_office_name_is_kept_as_text_and_never_as_plain_ok(policy) -> None:
+    """The name's promise is told; bytes whose encoding cannot be told are for an officer, whatever the name."""
+    for extension in ("odt", "docx", "doc", "rtf", "wpd", "pptx"):
+        for puid, mime in ((None, "text/plain"), ("x-fmt/3", None)):
+            known = plan_for(policy, puid, mime=mime, extension=extension, encoding="utf-8")
+            assert (known.verb, known.reason) == (Verb.KEEP, "misnamed")
+            older = plan_for(policy, puid, mime=mime, extension=extension, encoding="windows-1252")
+            assert (older.verb, older.reason) == (Verb.MIGRATE, "misnamed")
+    for extension in ("odt", "docx", "pptx"):
+        assert plan_for(policy, None, mime="text/plain", extension=extension).verb is Verb.REVIEW
+    assert plan_for(policy, "x-fmt/3", extension="odt").verb is Verb.REVIEW
+    for extension in ("dot", "pot"):  # Graphviz and gettext: text by right
+        assert plan_for(policy, None, mime="text/plain", extension=extension, encoding="utf-8").reason == "ok"
+    for extension in ("jpg", "xlsx", "zip"):
+        assert plan_for(policy, None, mime="text/plain", extension=extension, encoding="utf-8").verb is Verb.REVIEW
+
+
 def test_a_name_decides_only_where_the_bytes_say_no_more_than_a_container(policy) -> None:
     assert plan_for(policy, "fmt/111", extension="doc").rule == "office-text-by-name"
     assert plan_for(policy, "fmt/111", extension="PPT").rule == "presentation-by-name"

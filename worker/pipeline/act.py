@@ -78,14 +78,14 @@ def act(bench: Bench, plan: Plan, facts: Mapping[str, Fact]) -> Acted:
 def _keep(bench: Bench, plan: Plan, facts: Mapping[str, Fact]) -> Acted:
     """The original stays as it is, if its validator says that it is what it claims to be."""
     if plan.check is None:
-        return Acted(Status.KEPT, "ok")
+        return Acted(Status.KEPT, plan.reason)
     try:
         outcome = bench.step(plan.check.action, bench.source, plan.check.params).outcome
     except StepFailedError as no:
         return _not_kept(plan, no)
     validation = _validation(outcome)
     if outcome.verdict is Verdict.VALID:
-        return Acted(Status.KEPT, "ok", validation=validation, facts=dict(outcome.facts))
+        return Acted(Status.KEPT, plan.reason, validation=validation, facts=dict(outcome.facts))
     why = "; ".join(outcome.notes[:3]) or f"{outcome.tool} answers {outcome.verdict}"
     bench.refuse(why)
     if plan.otherwise is not None and outcome.verdict is Verdict.INVALID:

@@ -14,10 +14,11 @@ WHY_CHARS = 1500  # a ladder of four refused rungs, each with its reason
 
 def message(acted: Acted, plan: Plan) -> Text:
     """What happened to the file and why, in both languages; tools' own words stay in English."""
-    if acted.status is Status.KEPT:
-        return _kept(acted)
-    if acted.status is Status.MIGRATED:
-        return _migrated(acted)
+    if acted.status in (Status.KEPT, Status.MIGRATED):
+        done = _kept(acted) if acted.status is Status.KEPT else _migrated(acted)
+        if acted.reason == "ok":
+            return done
+        return Text(f"{done.sv} {plan.why.sv}", f"{done.en} {plan.why.en}")  # macros, a name that promises something else
     detail = f" ({acted.why[:WHY_CHARS]})" if acted.why else ""
     if acted.reason == plan.reason and acted.reason != "ok":
         return Text(f"{plan.why.sv}{detail}", f"{plan.why.en}{detail}")

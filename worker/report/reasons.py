@@ -104,6 +104,17 @@ REASONS: Mapping[str, Reason] = {
         Text("Två verktyg läser innehållet som olika format.", "Two tools read the content as different formats."),
         Text("Öppna filen och avgör vilket format som stämmer.", "Open the file and decide which format is right."),
     ),
+    "misnamed": Reason(
+        Text("Annat än namnet säger", "Not what its name says"),
+        Text(
+            "Namnet lovar ett kontorsdokument, men innehållet är ren text. Den är bevarad som text.",
+            "The name promises an office document, but the content is plain text. It is preserved as text.",
+        ),
+        Text(
+            "Läs texten: är den handlingen, eller ett felmeddelande som sparats i dess ställe?",
+            "Read the text: is it the record, or an error message that was saved in its place?",
+        ),
+    ),
     "too-large": Reason(
         Text("För stor", "Too large"),
         Text(
