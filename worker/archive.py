@@ -43,6 +43,7 @@ class Archive:
 
     Attributes:
         recovered: One sentence for each thing that a killed process had left half done.
+        aside: Where the ledger lies that a rebuild set aside; None: there was no rebuild, or no ledger.
 
     Raises:
         NotOursError: The folder holds something, but no archive of ours.
@@ -52,6 +53,7 @@ class Archive:
 
     def __init__(self, folder: Path, *, rebuild: bool = False) -> None:
         self.folder, self.scratch, self.reports = folder, folder / "scratch", folder / "reports"
+        self.aside: Path | None = None
         with full_disk_told(str(folder)):
             self._open(rebuild=rebuild)
 
@@ -105,6 +107,7 @@ class Archive:
         aside.mkdir()
         for path in self.folder.glob(f"{LEDGER}*"):
             path.rename(aside / path.name)
+        self.aside = aside / LEDGER if (aside / LEDGER).is_file() else None
 
     def close(self) -> None:
         """Let go of the ledger and of the lock."""

@@ -92,6 +92,10 @@ class Configured:
         data = {"schema": _SCHEMA, "places": [asdict(one) for one in self.places], "audit": dict(self.audit or {})}
         durable.write_file(archive / COPIES, [json.dumps(data, indent=1).encode() + b"\n"], mode=0o644)
 
+    def rules(self) -> Rules:
+        """What the archive promises."""
+        return Rules.of(json.dumps({"audit": dict(self.audit or {})}))
+
     def with_place(self, one: Beside) -> Configured:
         """The same and one place more.
 
@@ -117,7 +121,7 @@ class ArchiveCopies:
             raise CopiesError("is not an archive", str(archive), "Name an archive that `bevara preserve` made.")
         self.folder = archive.absolute()
         self.configured = Configured.read(archive)
-        rules = Rules.of(json.dumps({"audit": self.configured.audit or {}}))
+        rules = self.configured.rules()
         self.ledger = Ledger.open(archive / LEDGER)
         self.rules = lambda _tenant, _place: rules
         self.places = self._places()
@@ -182,17 +186,17 @@ def opened(one: Beside) -> Place:
     return BucketPlace(one.name, lambda: open_bucket(one.url, endpoint), is_store=one.is_store)
 
 
-def stores_beside(archive: Path) -> list[BucketStore]:
-    """The archive's other stores, to write into what is not a package: evidence.
+def stores_beside(archive: Path) -> dict[str, BucketStore]:
+    """The archive's other stores by their names, to write into what is not a package: evidence.
 
     Raises:
         CopiesError: As ``opened``.
     """
-    found = []
+    found = {}
     for one in Configured.read(archive).places:
         if one.is_store:
             endpoint = _endpoint(one) if urlsplit(one.url).scheme == "s3" else None
-            found.append(BucketStore(open_bucket(one.url, endpoint), archive / "scratch" / "beside"))
+            found[one.name] = BucketStore(open_bucket(one.url, endpoint), archive / "scratch" / "beside")
     return found
 
 

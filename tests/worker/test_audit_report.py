@@ -6,15 +6,17 @@ import csv
 import io
 import json
 import re
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
-from audit_samples import TENANT, Lab, build, flip, seeded
+from audit_samples import TENANT, Lab, build, flip, package, seeded
 
 from tests.conftest import bevara
+from worker.archive import Archive
 from worker.archive_copies import PRIMARY
+from worker.fixity import coverage
 from worker.fixity.bound import upper_bound
 from worker.fixity.period import Period, SampleSums, period
 from worker.fixity.rules import RepairMode, Rules
@@ -154,6 +156,95 @@ def test_what_is_overdue_stands_first(lab: Lab, tmp_path: Path) -> None:
     held = sum(one.held for one in lab.auditor.copies.states(lab.clock()))
     assert f"{held} kopior är försenade" in html
     assert 'class="late' in html
+
+
+def kept(lab: Lab) -> None:
+    coverage.keep(lab.tx, TENANT, lab.clock(), lambda _: lab.rules)
+
+
+def shown_of(told: Period) -> list[tuple]:
+    return [(one.name, one.state, one.checked, one.covered, one.rules.interval_days) for one in told.stores]
+
+
+def test_a_past_period_is_told_as_it_ended_however_late_it_is_asked(lab: Lab, tmp_path: Path) -> None:
+    """The same report on its last day and forty days later, when every copy was read again and the promise was changed."""
+    lab.audit()
+    kept(lab)
+    first = today(lab)
+    before = shown_of(of(lab, first, first))
+    lab.clock.offset = timedelta(days=40)
+    lab.rules = Rules(interval_days=30)
+    with Archive(lab.folder) as archive:
+        package(archive, "nytt", {b"a": b"a"})
+    lab.fill().audit()
+    kept(lab)
+
+    told = of(lab, first, first)
+    audit_html.write(tmp_path / "audit.html", told)
+    audit_files.write_json(tmp_path / "audit.json", told)
+
+    assert shown_of(told) == before
+    assert all(one.kept for one in told.stores)
+    assert shown_of(of(lab, today(lab), today(lab))) != before
+    html = (tmp_path / "audit.html").read_text("utf-8")
+    assert "löftet hölls" in html
+    assert "was not kept" not in html
+    assert f'"as_of": "{first}' in (tmp_path / "audit.json").read_text("utf-8")
+
+
+def test_what_nobody_read_before_a_periods_end_was_overdue_then(lab: Lab) -> None:
+    """The auditor stood still for a year: the last state that was kept knows the deadlines."""
+    lab.audit()
+    kept(lab)
+    held = {one.name: one.state.held for one in of(lab).stores}
+    start = date.fromisoformat(today(lab))
+    lab.clock.offset = timedelta(days=365)
+    lab.audit()
+    kept(lab)
+
+    for days, late in ((80, False), (100, True), (300, True)):
+        end = (start + timedelta(days=days)).isoformat()
+        told = {one.name: one.state.overdue for one in of(lab, start.isoformat(), end).stores}
+        assert told == (held if late else dict.fromkeys(held, 0)), days
+
+
+def test_a_period_of_which_nothing_was_kept_says_so_in_both_languages(lab: Lab, tmp_path: Path) -> None:
+    lab.audit()
+    lab.clock.offset = timedelta(days=40)
+    lab.audit()
+    kept(lab)  # too late for the period
+
+    told = of(lab, "2026-01-01", (date.fromisoformat(today(lab)) - timedelta(days=10)).isoformat())
+    audit_html.write(tmp_path / "audit.html", told)
+    audit_files.write_csv(tmp_path, told)
+
+    html = (tmp_path / "audit.html").read_text("utf-8")
+    assert "finns inte bevarat" in html
+    assert "was not kept" in html
+    assert "löftet hölls" not in html
+    assert {one["as_of_kept"] for one in rows(tmp_path, "stores.csv")} == {"False"}
+
+
+def test_readings_after_the_state_that_was_kept_are_told(lab: Lab, tmp_path: Path) -> None:
+    kept(lab)
+    lab.clock.offset = timedelta(days=5)
+    lab.audit()
+    end = today(lab)
+    lab.clock.offset = timedelta(days=9)
+
+    audit_html.write(tmp_path / "audit.html", of(lab, "2026-01-01", end))
+
+    assert "readings later in the period are not in it" in (tmp_path / "audit.html").read_text("utf-8")
+
+
+def test_the_command_that_reads_keeps_the_days_state(lab: Lab) -> None:
+    assert bevara("audit", "run", "--archive", lab.folder, "--all").code == 0
+
+    one = coverage.standing(lab.tx, TENANT, PRIMARY, today(lab))
+    assert one is not None
+    assert one.state.held == lab.auditor.copies.states(lab.clock(), TENANT)[-1].held
+    assert sum(one.checked.values()) == one.state.held
+    assert "" not in one.checked
 
 
 def test_the_calendar_counts_every_copy_once() -> None:

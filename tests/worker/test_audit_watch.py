@@ -23,6 +23,7 @@ from worker.evidence.keys import KeyFolder
 from worker.evidence.names import evidence_id
 from worker.evidence.nightly import Nightly
 from worker.evidence.verify import verify
+from worker.fixity import coverage
 from worker.fixity import watch as watching
 from worker.fixity.auditor import Auditor, folder_of
 from worker.fixity.book import Book
@@ -149,6 +150,20 @@ def test_a_damaged_file_is_found_told_once_counted_and_repaired(world: World) ->
     assert world.value("bevara_audit_read_bytes_total", tenant="lund", store="arkiv") > len(whole)
     assert world.value("bevara_audit_overdue_copies", tenant="lund", store="arkiv") == 0
     assert 0 <= world.value("bevara_audit_oldest_check_age_seconds", tenant="lund", store="andra") < 600
+
+
+def test_the_days_coverage_is_kept_on_both_databases(ledger_url: str, tmp_path: Path) -> None:
+    with open_service(tmp_path, everything=True, ledger_url=ledger_url) as service:
+        add_tenant(service, "lund", tmp_path, audit=LENIENT)
+        made = World(service, tmp_path)
+        preserve(service, "lund", "p", {b"brev.txt": b"kort brev"})
+        made.round()
+        made.all_due()
+        made.round(rounds=2)
+        kept = coverage.standing(made.tx, "lund", "arkiv", now()[:10])
+
+    assert kept is not None
+    assert (kept.state.held, kept.state.never, kept.checked) == (2, 0, {now()[:10]: 2})
 
 
 def test_the_same_on_postgresql(world_on_postgres: World) -> None:
@@ -280,6 +295,19 @@ def test_a_key_that_cannot_be_used_is_told_at_start_and_not_at_midnight(tmp_path
 
     with open_service(tmp_path, everything=True, evidence_keys=tmp_path / "none") as service, pytest.raises(KeyFolderError):
         nightly(service)
+
+
+def test_the_auditor_takes_the_keys_passphrase_from_its_settings(tmp_path: Path) -> None:
+    from worker.evidence.keys import KeyFolderError
+
+    keys, words = tmp_path / "keys", tmp_path / "words"
+    words.write_text("hemligt\n")
+    KeyFolder(keys, "hemligt").new()
+    with open_service(tmp_path, everything=True, evidence_keys=keys) as service, pytest.raises(KeyFolderError, match="passphrase"):
+        nightly(service)
+    with open_service(tmp_path, everything=True, evidence_keys=keys, evidence_passphrase_file=words) as service:
+        assert nightly(service) is not None
+        assert "hemligt" not in repr(service.settings)
 
 
 def test_one_leads_and_the_other_follows_at_once_when_it_ends(tmp_path: Path) -> None:

@@ -56,6 +56,38 @@ def test_mistakes_are_said_in_a_sentence(tmp_path: Path) -> None:
         assert "Traceback" not in ended.err
 
 
+def test_private_keys_have_a_passphrase_that_no_command_line_shows(tmp_path: Path) -> None:
+    """Made with one, or given one later; the right one signs, and none, another or an empty one does not."""
+    archive, keys, words = build(tmp_path / "a", FILES), tmp_path / "keys", tmp_path / "words"
+    words.write_text("korrekt häst batteri\n", "utf-8")
+    (tmp_path / "other").write_text("fel\n")
+    (tmp_path / "empty").write_text("\n")
+    setting = {"BEVARA_EVIDENCE_PASSPHRASE_FILE": str(words)}
+    assert bevara("evidence", "key", "new", "--keys", keys).code == 0
+    assert b"ENCRYPTED" not in next(keys.glob("*.private.pem")).read_bytes()
+    assert bevara("evidence", "key", "protect", "--keys", keys).code == 2  # with what?
+    assert "1 private keys" in bevara("evidence", "key", "protect", "--keys", keys, "--passphrase-file", words).out
+    assert "0 private keys" in bevara("evidence", "key", "protect", "--keys", keys, env=setting).out
+    assert bevara("evidence", "key", "rotate", "--keys", keys, env=setting).code == 0
+
+    private = sorted(keys.glob("*.private.pem"))
+    assert len(private) == 2
+    assert all(b"ENCRYPTED" in path.read_bytes() and path.stat().st_mode & 0o777 == 0o600 for path in private)
+    for more, what in (
+        ((), "has a passphrase, and none was given"),
+        (("--passphrase-file", tmp_path / "other"), "is not opened by the passphrase"),
+        (("--passphrase-file", tmp_path / "empty"), "is empty"),
+        (("--passphrase-file", tmp_path / "none"), "cannot be read"),
+    ):
+        ended = bevara("evidence", "make", archive, "--keys", keys, *more)
+        assert (ended.code, what in ended.err) == (2, True), ended.said
+        assert "häst" not in ended.said
+        assert "Traceback" not in ended.said
+    assert bevara("evidence", "make", archive, "--keys", keys, env=setting).code == 0
+    public = [word for path in keys.glob("*.public.pem") for word in ("--key", path)]
+    assert bevara("evidence", "verify", archive, *public).code == 0
+
+
 def test_a_kill_between_the_store_and_the_signers_memory_is_made_good(tmp_path: Path) -> None:
     """The day is in the store: it stands, and the next day goes on from it."""
     archive, keys = build(tmp_path / "a", FILES), KeyFolder(tmp_path / "keys")

@@ -16,6 +16,7 @@ from sqlalchemy import ColumnElement
 from worker.archive_copies import ArchiveCopies, CopiesError
 from worker.cli import audit_report, audit_watch, interrupt
 from worker.cli.copies import WHERE, opened_copies, refresh, show_places
+from worker.fixity import coverage
 from worker.fixity.auditor import Auditor, Ran
 from worker.fixity.bound import sentence
 from worker.fixity.copies import Copy
@@ -29,6 +30,8 @@ from worker.ledger.schema_fixity import copies, findings
 from worker.service_copies import ServiceCopies
 
 _SAMPLE = 300
+_READ = ("run", "package", "prefix", "sample", "repair")
+"""Sub-commands after which the day's coverage is kept anew."""
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -81,7 +84,11 @@ def run(args: argparse.Namespace) -> int:
         asked = _Asked()
         auditor = Auditor(at.ledger.transactions, at.places, at.rules, stop=asked.stop)
         refresh(at, auditor)
-        return _COMMANDS[args.what](args, at, auditor, asked)
+        code = _COMMANDS[args.what](args, at, auditor, asked)
+        if args.what in _READ:
+            for tenant in at.tenants():
+                coverage.keep(at.ledger.transactions, tenant, auditor.clock.now(), lambda place, t=tenant: at.rules(t, place))  # type: ignore[misc]  # mypy cannot infer a lambda with a default
+        return code
 
 
 class _Asked:

@@ -71,11 +71,15 @@ def nightly(service: Service) -> Nightly | None:
     if folder is None:
         log.info("audit: no evidence is signed: %s is not set", variable("evidence_keys"))
         return None
-    KeyFolder(folder).signer()  # says now what would fail at midnight
+
+    def keys() -> KeyFolder:
+        return KeyFolder(folder, settings.evidence_passphrase or "")
+
+    keys().signer()  # says now what would fail at midnight
     stamp: Callable[[bytes], bytes] | None = None
     if settings.evidence_tsa and settings.evidence_tsa_root:
         stamp = asker(settings.evidence_tsa, _certificates(settings.evidence_tsa_root))
-    return Nightly(service.ledger.transactions, lambda: KeyFolder(folder), lambda tenant: stores(service, tenant), stamp=stamp)
+    return Nightly(service.ledger.transactions, keys, lambda tenant: stores(service, tenant), stamp=stamp)
 
 
 def _certificates(path: Path) -> list[Certificate]:

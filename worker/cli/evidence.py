@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import shutil
 from collections.abc import Callable
 from dataclasses import asdict
@@ -14,11 +13,11 @@ import sqlalchemy as sa
 from cryptography.x509 import Certificate, load_pem_x509_certificates
 
 from worker.archive import MARKER, Archive
-from worker.archive_copies import stores_beside
+from worker.archive_copies import PRIMARY, Configured, stores_beside
+from worker.cli import evidence_keys
 from worker.cli.preserve import UsageError
 from worker.evidence.daily import make
 from worker.evidence.documents import NotADocumentError
-from worker.evidence.keys import KeyFolder
 from worker.evidence.names import PAGE, evidence_id
 from worker.evidence.proof import VERIFIER, prove
 from worker.evidence.proof_page import proof_page
@@ -27,16 +26,14 @@ from worker.evidence.shelf import days, find
 from worker.evidence.timestamp import asker
 from worker.evidence.trust import PublicKey
 from worker.evidence.verify import Report, tenants, verify
+from worker.fixity.evidence_copies import note_evidence
 from worker.fixity.findings import Severity
+from worker.ledger.events import now
 from worker.ledger.ledger import object_id
 from worker.ledger.schema import packages
 from worker.store.contract import Store
 from worker.store.directory import DirectoryStore
 from worker.store.layout import ROOT_NAMASTE
-
-
-def _key_folder() -> str:
-    return str(Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "bevara" / "keys")
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -77,8 +74,8 @@ def add(parser: argparse.ArgumentParser) -> None:
         "--algorithm", default=STRONGER, metavar="NAME", help="sha512, sha3_256 or sha3_512 (default: %(default)s)"
     )
     keying = commands.add_parser("key", help="make, show or change the key that signs")
-    keying.add_argument("do", choices=("new", "show", "rotate"))
-    keying.add_argument("--keys", default=_key_folder(), metavar="DIR", help="the folder of keys; never inside an archive")
+    keying.add_argument("do", choices=("new", "show", "rotate", "protect"), help="protect: give keys that have none a passphrase")
+    evidence_keys.options(keying)
     keying.add_argument("--revoke", metavar="REASON", help="with rotate: why the old key must not be believed from now on")
 
 
@@ -88,7 +85,7 @@ def _options(parser: argparse.ArgumentParser, *, keys: bool = False) -> None:
         "--tenant", default="", metavar="T", help="whose (default: all in the archive; where one is needed, the only one)"
     )
     if keys:
-        parser.add_argument("--keys", default=_key_folder(), metavar="DIR", help="the folder of keys; never inside an archive")
+        evidence_keys.options(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -99,23 +96,27 @@ def run(args: argparse.Namespace) -> int:
         "proof": _proof,
         "print": _print,
         "renew": _renew,
-        "key": _key,
+        "key": evidence_keys.run,
     }
     return commands[args.what](args)
 
 
 def _make(args: argparse.Namespace) -> int:
-    keys, code = _keys(args), 0
+    keys, code = evidence_keys.opened(args), 0
     if bool(args.tsa) != bool(args.tsa_root):
         raise UsageError("go together", "--tsa and --tsa-root", "A time stamp that cannot be checked proves nothing: name both.")
     stamp = asker(args.tsa, _roots(args.tsa_root)) if args.tsa else None
     with Archive(_archive(args.archive)) as archive:
         with archive.ledger.engine.connect() as db:
             rows = db.execute(sa.select(packages.c.tenant, packages.c.object_id, packages.c.version)).all()
-        stores: list[Store] = [archive.store, *stores_beside(archive.folder), *map(_writable, args.also)]
+        named = _named(archive)
+        stores = [*named.values(), *map(_writable, args.also)]
         for tenant in [args.tenant] if args.tenant else sorted({row.tenant for row in rows}):
             heads = [(row.object_id, row.version) for row in rows if row.tenant == tenant]
             made = make(stores, tenant, keys, heads, day=args.day, stamp=stamp)
+            last = keys.remembered(tenant)
+            signed = days(archive.store, tenant, hint=last.day if last else "")
+            _note(archive, tenant, named, [evidence_id(tenant, day) for day in signed])
             for day in made.days:
                 print(f"{tenant} {day.day}: {day.news} packages with news, {day.packages} in all; root {day.root}")
             if not made.days:
@@ -195,35 +196,24 @@ def _print(args: argparse.Namespace) -> int:
 
 
 def _renew(args: argparse.Namespace) -> int:
-    keys = _keys(args)
+    keys = evidence_keys.opened(args)
     with Archive(_archive(args.archive)) as archive:
         for tenant in [args.tenant] if args.tenant else tenants(archive.store):
             made = renew([archive.store], tenant, keys, algorithm=args.algorithm)
+            _note(archive, tenant, _named(archive), [evidence_id(tenant, f"renewal-{made.number:04d}")])
             print(f"{tenant}: renewal {made.number}: {made.count} byte streams digested with {made.algorithm}; root {made.root}")
     return 0
 
 
-def _key(args: argparse.Namespace) -> int:
-    keys = KeyFolder(Path(args.keys))
-    if args.revoke and args.do != "rotate":
-        raise UsageError("goes with `rotate` only", "--revoke", "A key is revoked when another takes its place.")
-    if args.do == "new":
-        shown = keys.new()
-    elif args.do == "rotate":
-        shown = keys.rotate(revoke=args.revoke)
-    else:
-        shown = keys.signer().public
-    print(f"{shown.groups()}\n{shown.pem}", end="")
-    return 0
+def _named(archive: Archive) -> dict[str, Store]:
+    """The archive's stores by the names of their places, its own first."""
+    return {PRIMARY: archive.store, **stores_beside(archive.folder)}
 
 
-def _keys(args: argparse.Namespace) -> KeyFolder:
-    folder, archive = Path(args.keys).resolve(), Path(args.archive).resolve()
-    if folder.is_relative_to(archive):
-        raise UsageError(
-            "lies inside the archive", args.keys, "Keep keys apart: who holds an archive must not be able to sign it anew."
-        )
-    return KeyFolder(folder)
+def _note(archive: Archive, tenant: str, stores: dict[str, Store], names: list[str]) -> None:
+    """Have it audited from now on."""
+    rules = Configured.read(archive.folder).rules()
+    note_evidence(archive.ledger.transactions, tenant, stores, names, now=now(), rules=rules)
 
 
 def _archive(name: str) -> Path:

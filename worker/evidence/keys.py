@@ -15,7 +15,13 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_pem_private_key,
+)
 
 from worker.evidence.documents import EvidenceError, NotADocumentError
 from worker.evidence.trust import KeyHistory, PublicKey, Statement
@@ -24,6 +30,10 @@ from worker.store import durable
 
 HISTORY, SIGNED = "keys.json", "signed.jsonl"
 _PRIVATE = 0o600
+_ENCRYPTED = b"-----BEGIN ENCRYPTED PRIVATE KEY-----"
+PASSPHRASE_BYTES = 1023
+"""The longest that the library takes."""
+_HOW = "Put it into a file: name that with --passphrase-file, or in BEVARA_EVIDENCE_PASSPHRASE_FILE."
 
 
 class KeyFolderError(EvidenceError):
@@ -60,12 +70,17 @@ class Signer:
 class KeyFolder:
     """A folder that holds ``keys.json``, and for each key ``<id>.private.pem`` and ``<id>.public.pem``.
 
+    Args:
+        passphrase: Encrypts private keys from now on, and opens those that are; ones without are read all the same. "": none.
+
     Raises:
         KeyFolderError: It is open to others than its owner, or its history cannot be read.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, passphrase: str = "") -> None:
+        self.folder, self._passphrase = folder, passphrase.encode()
+        if len(self._passphrase) > PASSPHRASE_BYTES:
+            raise KeyFolderError(f"is longer than {PASSPHRASE_BYTES} bytes", "the passphrase", "Choose a shorter one.")
         path = folder / HISTORY
         if not path.is_file():
             self.history = KeyHistory()
@@ -100,12 +115,31 @@ class KeyFolder:
         """The key in use.
 
         Raises:
-            KeyFolderError: There is none, it is lost, or others than its owner may read it.
+            KeyFolderError: There is none, it is lost, others than its owner may read it, or the passphrase does not open it.
         """
-        keys = [str(s.body["key"]) for s in self.history.statements if s.body.get("kind") == "key"]
+        keys = self._ids()
         if not keys:
             raise KeyFolderError("holds no key", str(self.folder), "Make one with `bevara evidence key new`.")
-        path = self._private(keys[-1])
+        return Signer(self._opened(keys[-1]))
+
+    def protect(self) -> int:
+        """Encrypt every private key here that is not yet; returns how many were. Their old bytes may still be found on the disk.
+
+        Raises:
+            KeyFolderError: No passphrase was given, or a key cannot be read.
+        """
+        if not self._passphrase:
+            raise KeyFolderError("no passphrase was given", str(self.folder), _HOW)
+        plain = [one for one in self._ids() if self._private(one).is_file() and _ENCRYPTED not in self._private(one).read_bytes()]
+        for one in plain:
+            durable.write_file(self._private(one), [self._text(self._opened(one))], mode=_PRIVATE)
+        return len(plain)
+
+    def _ids(self) -> list[str]:
+        return [str(s.body["key"]) for s in self.history.statements if s.body.get("kind") == "key"]
+
+    def _opened(self, key_id: str) -> Ed25519PrivateKey:
+        path = self._private(key_id)
         try:
             mode = path.stat().st_mode
             text = path.read_bytes()
@@ -115,13 +149,22 @@ class KeyFolder:
             raise KeyFolderError(
                 "can be read by others than its owner", str(path), "Run chmod 600 on it, and ask who did: rotate it."
             )
+        encrypted = _ENCRYPTED in text
+        if encrypted and not self._passphrase:
+            raise KeyFolderError("has a passphrase, and none was given", str(path), _HOW)
         try:
-            key = load_pem_private_key(text, None)
+            key = load_pem_private_key(text, self._passphrase if encrypted else None)
         except (ValueError, TypeError):
+            if encrypted:
+                raise KeyFolderError("is not opened by the passphrase that was given", str(path), _HOW) from None
             key = None
-        if not isinstance(key, Ed25519PrivateKey) or PublicKey.of(key.public_key()).id != keys[-1]:
+        if not isinstance(key, Ed25519PrivateKey) or PublicKey.of(key.public_key()).id != key_id:
             raise KeyFolderError("is not the key that the history names", str(path), "Restore it from its backup.")
-        return Signer(key)
+        return key
+
+    def _text(self, key: Ed25519PrivateKey) -> bytes:
+        lock = BestAvailableEncryption(self._passphrase) if self._passphrase else NoEncryption()
+        return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, lock)
 
     def remembered(self, tenant: str) -> Remembered | None:
         """The newest day that was signed for *tenant* with these keys."""
@@ -146,8 +189,7 @@ class KeyFolder:
     def _add(self, old: Signer | None, made: str) -> Signer:
         signer = Signer(Ed25519PrivateKey.generate())
         public = signer.public
-        text = signer._key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())  # noqa: SLF001 -- its own folder
-        durable.write_file(self._private(public.id), [text], mode=_PRIVATE)
+        durable.write_file(self._private(public.id), [self._text(signer._key)], mode=_PRIVATE)  # noqa: SLF001 -- its own folder
         durable.write_file(self.folder / f"{public.id[:16]}.public.pem", [public.pem.encode()], mode=0o644)
         body = {"kind": "key", "key": public.id, "public": public.pem, "algorithm": "ed25519", "made": made}
         self._state(body | {"previous": old.public.id if old else None}, [signer, *([old] if old else [])])

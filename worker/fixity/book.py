@@ -18,13 +18,10 @@ from worker.fixity.copies import Copy
 from worker.fixity.knowledge import busy
 from worker.fixity.verdicts import BAD, Fault
 from worker.ledger import engine as database
-from worker.ledger.events import EventDraft, Success, chain
+from worker.ledger.events import AUDIT_JOB, EventDraft, Success, chain
 from worker.ledger.schema import events, packages
 from worker.ledger.schema_fixity import approvals, findings
 from worker.ledger.transactions import Transactions
-
-AUDIT_JOB = "audit"
-"""``events.job_id`` of what an audit tells: no job."""
 
 
 @dataclass(frozen=True, slots=True)

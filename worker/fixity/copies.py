@@ -18,7 +18,7 @@ from worker.fixity.rules import Rules, due_after, first_turn, turn_after
 from worker.fixity.verdicts import Verdict
 from worker.ledger import engine as database
 from worker.ledger.clock import later
-from worker.ledger.schema_fixity import copies
+from worker.ledger.schema_fixity import HELD, copies
 from worker.ledger.transactions import Transactions
 
 AT_ONCE = "0"
@@ -99,10 +99,14 @@ class Copies:
         return new
 
     def claim(self, tenant: str, place: str, worker: str, now: str, *, lease_s: float, limit: int = 1) -> list[Copy]:
-        """Take the copies whose turn it is, oldest turn first, for *lease_s* seconds."""
+        """Take the copies whose turn it is, oldest turn first, for *lease_s* seconds.
+
+        Walks the index of the line from its beginning, past what others have in hand. Not durable: a claim that a crash of the
+        server forgets is a copy that is read twice, and a flush would wait for whatever else the server's disk is doing.
+        """
         c, clock = copies.c, self._tx.clock
         free = sa.or_(c.lease_until.is_(None), c.lease_until < clock.now())
-        chosen = sa.select(c.id).where(c.tenant == tenant, c.place == place, c.turn <= now, c.state == "held", free)
+        chosen = sa.select(c.id).where(c.tenant == tenant, c.place == place, c.turn <= now, HELD, free)
         chosen = chosen.order_by(c.turn).limit(limit).with_for_update(skip_locked=True)
         # A fixed list of numbers: PostgreSQL may run a sub-query in UPDATE … WHERE IN more than once.
         first = sa.update(copies).values(worker=worker, lease_until=clock.after(lease_s)).returning(copies)
@@ -112,7 +116,7 @@ class Copies:
             rows = db.execute(first.where(c.id.in_(numbers))).all() if numbers else []
             return sorted((_copy(row) for row in rows), key=lambda copy: copy.turn)
 
-        return self._tx.write(work)
+        return self._tx.write(work, durable=False)
 
     def take(self, copy_id: int, worker: str, *, lease_s: float) -> Copy | None:
         """Take one copy whatever its turn; None: another auditor has it."""

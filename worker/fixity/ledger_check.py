@@ -13,12 +13,11 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from worker.fixity.book import AUDIT_JOB
 from worker.fixity.findings import REBUILD, REOPEN, Finding, Severity
 from worker.fixity.history import History
 from worker.fixity.objects import Inventory
 from worker.ledger import engine as database
-from worker.ledger.events import first_prev, hash_of
+from worker.ledger.events import AUDIT_JOB, first_prev, hash_of
 from worker.ledger.facts import JobState, TaskState
 from worker.ledger.ledger import object_id
 from worker.ledger.schema import contents, entries, events, jobs, packages, tasks

@@ -1,13 +1,14 @@
 """What happened to one tenant's copies in a period, from the ledger: what reports of audits are made of.
 
-What was read is kept by day for ever. When each copy was last read, and what is overdue, is the state at the moment of asking:
-the ledger keeps no older one. How it is shown is ``worker.report``'s.
+What was read is kept by day for ever. When each copy was last read, and what is overdue, is the state at the period's end, as
+``coverage`` kept it; where nobody did, the state at the moment of asking, which then says so. How it is shown is
+``worker.report``'s.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from typing import Any
 
@@ -17,6 +18,7 @@ from worker.fixity.audit_door import AuditDoor
 from worker.fixity.book import Entry
 from worker.fixity.breaker import Tripped
 from worker.fixity.copies import Copy, PlaceState
+from worker.fixity.coverage import by_day, places, standing
 from worker.fixity.known import Reading
 from worker.fixity.rules import Rules
 from worker.fixity.verdicts import BAD, Verdict
@@ -49,12 +51,15 @@ class StorePeriod:
     """One store.
 
     Attributes:
-        state: How it stands at the moment of asking.
+        rules: The promise; of a past period the one that was kept with its state.
+        state: How it stands at the end of the period; of one that is not over, at the moment of asking.
         days: What was read, by day of the period.
         checked: Copies by the day on which they were last read in full; "": never.
         covered: Copies that were read in full within the period.
         bad_objects: Objects of which bad bytes were found within the period.
         tripped: What stopped all repair within the period, or still does.
+        as_of: The moment of ``state`` and ``checked``.
+        kept: False: the period is past, nobody kept how the store stood at its end, and what is shown is how it stands now.
     """
 
     name: str
@@ -65,6 +70,8 @@ class StorePeriod:
     covered: int
     bad_objects: int
     tripped: tuple[Tripped, ...] = ()
+    as_of: str = ""
+    kept: bool = True
 
     @property
     def read(self) -> Read:
@@ -108,6 +115,16 @@ class Period:
         """All days of the period."""
         return list(days_between(self.first, self.last))
 
+    @property
+    def past(self) -> bool:
+        """Whether it was over when it was asked for."""
+        return self.last < self.made[:10]
+
+    @property
+    def as_of(self) -> str:
+        """The moment of the oldest state that is shown."""
+        return min((store.as_of for store in self.stores), default=self.made)
+
 
 def days_between(first: str, last: str) -> Iterator[str]:
     """Every day from *first* to *last*, both included."""
@@ -135,18 +152,12 @@ def period(
         name: Of the tenant, for people.
     """
     door, made = AuditDoor(transactions, tenant), clock()
-    states = {one.place: one for one in door.states(made)}
-    names = [*stores, *sorted(states.keys() - set(stores))]
-    asked = _Asked(door, first, last)
-    found = []
-    for one in names:
-        state = states.get(one) or PlaceState(tenant, one, 0, 0, 0, 0, 0, None)
-        checked = asked.checked(one)
-        covered = sum(number for day, number in checked.items() if first <= day <= last)
-        own = StorePeriod(one, rules(one), state, asked.days(one), checked, covered, asked.bad_objects(one), asked.tripped(one))
-        found.append(own)
+    asked = _Asked(door, first, last, {one.place: one for one in door.states(made)})
+    before = places(door.transactions, tenant, last) if last < made[:10] else set()
+    names = [*stores, *sorted((asked.states.keys() | before) - set(stores))]
+    found = tuple(asked.store(one, rules(one), made) for one in names)
     needed = max((one.rules.repair.approvals for one in found), default=0)
-    return Period(tenant, name or tenant, first, last, made, tuple(found), asked.samples(), needed, asked.findings)
+    return Period(tenant, name or tenant, first, last, made, found, asked.samples(), needed, asked.findings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +167,22 @@ class _Asked:
     door: AuditDoor
     first: str
     last: str
+    states: dict[str, PlaceState]
+
+    def store(self, name: str, rules: Rules, made: str) -> StorePeriod:
+        """One store, as it stood at the period's end, if that is known."""
+        past = self.last < made[:10]
+        at_end = standing(self.door.transactions, self.door.tenant, name, self.last) if past else None
+        if at_end:
+            rules = replace(rules, interval_days=at_end.interval_days)
+            as_of, state, checked = at_end.at, at_end.state, dict(at_end.checked)
+        else:
+            as_of, state = made, self.states.get(name) or PlaceState(self.door.tenant, name, 0, 0, 0, 0, 0, None)
+            checked = by_day(self.door.transactions, self.door.tenant, name, copies.c.last_checked)
+        covered = sum(number for day, number in checked.items() if self.first <= day <= self.last)
+        days, bad, tripped = self.days(name), self.bad_objects(name), self.tripped(name)
+        kept = not past or at_end is not None
+        return StorePeriod(name, rules, state, days, checked, covered, bad, tripped, as_of, kept)
 
     @property
     def after(self) -> str:
@@ -169,14 +196,6 @@ class _Asked:
         mine = (r.tenant == self.door.tenant, r.place == place, r.day >= self.first, r.day <= self.last)
         rows = self._rows(sa.select(readings).where(*mine).order_by(r.day))
         return {row.day: Read(row.copies, row.bad, row.unreadable, row.files, row.size_bytes, row.seconds) for row in rows}
-
-    def checked(self, place: str) -> dict[str, int]:
-        c = copies.c
-        day = sa.func.substr(sa.func.coalesce(c.last_checked, ""), 1, 10).label("day")
-        mine = (c.tenant == self.door.tenant, c.place == place, c.state == "held")
-        return {
-            row.day: row.number for row in self._rows(sa.select(day, sa.func.count().label("number")).where(*mine).group_by(day))
-        }
 
     def bad_objects(self, place: str) -> int:
         f = findings.c

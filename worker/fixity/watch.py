@@ -22,7 +22,7 @@ import sqlalchemy as sa
 
 from actions.errors import PreservationError, TransientError
 from worker.evidence.nightly import Nightly
-from worker.fixity import tidings
+from worker.fixity import coverage, tidings
 from worker.fixity.arrivals import Arrivals, note_everywhere
 from worker.fixity.auditor import Auditor
 from worker.fixity.copies import Copy
@@ -45,6 +45,7 @@ READ_S = 20.0  # of reading between two looks at the other duties
 IDLE_S = 2.0
 COPIES_AT_ONCE = 50  # brought to another store in one round
 EVERY_S = {"places": 60.0, "arrivals": 15.0, "all": 3600.0, "replicate": 5.0, "repair": 30.0, "figures": 60.0, "evidence": 30.0}
+EVERY_S |= {"coverage": 1800.0}  # a report's last day is at most so much short
 _REST = 10  # times as long as a duty took, it is let rest: what grows with the archive must not take all the time
 
 
@@ -119,7 +120,12 @@ class Watch:
         ):
             self._when_due(what, duty)
         taken = self._read()
-        for what, duty in (("repair", self._repair), ("evidence", self._sign), ("figures", self._figures)):
+        for what, duty in (
+            ("repair", self._repair),
+            ("evidence", self._sign),
+            ("figures", self._figures),
+            ("coverage", self._keep_coverage),
+        ):
             self._when_due(what, duty)
         tidings.tell(self._tx, self._ledger.outbox, self._settings_of, self._auditor.clock.now())
         self._metrics.audit_progress.set_to_current_time()
@@ -234,6 +240,10 @@ class Watch:
             age_s = max(0.0, interval_s - seconds_between(now, due)) if due else 0.0
             states[tenant, place] = (self._auditor.copies.overdue(now, tenant, place), age_s)
         self._metrics.observe_copies(states)
+
+    def _keep_coverage(self) -> None:
+        for tenant in sorted(self._at.primary):
+            coverage.keep(self._tx, tenant, self._auditor.clock.now(), lambda place, t=tenant: self._rules(t, place))  # type: ignore[misc]  # mypy cannot infer a lambda with a default
 
     # What it stands on
 

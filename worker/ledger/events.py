@@ -36,6 +36,8 @@ EVENT_CODES = {
 }
 """LoC's words and codes. Source: id.loc.gov/vocabulary/preservation/eventType."""
 
+AUDIT_JOB = "audit"
+"""``events.job_id`` of what an audit tells: no job."""
 _UNCARRIED = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufffe\uffff]")
 
 

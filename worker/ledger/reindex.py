@@ -15,7 +15,7 @@ import sqlalchemy as sa
 
 from worker.ledger import counts, stored
 from worker.ledger import engine as database
-from worker.ledger.events import canonical, first_prev
+from worker.ledger.events import AUDIT_JOB, canonical, first_prev, hash_of
 from worker.ledger.facts import UNFINISHED, JobState, TaskState
 from worker.ledger.schema import contents, entries, events, jobs, packages, tasks
 from worker.ledger.schema_service import tenants
@@ -27,13 +27,14 @@ _CHUNK = 500
 
 def index_package(db: sa.Connection, store: Store, name: str, texts: list[stored.Texts]) -> None:
     """Index the package *name*, whose metadata are *texts*; what the ledger said of it before is forgotten."""
-    first = stored.document(store, name, texts[0].job)
+    first, told = stored.document(store, name, texts[0].job), _told_since(db, name)
     home = _home(db, name, first["tenant"], first["package"], store.head(name))
     for text in texts:
         _add_job(db, home, stored.document(store, name, text.job))
         _add_events(db, home, text.version, stored.lines(store, name, text.events))
         _add_records(db, home, text.version, stored.lines(store, name, text.records))
     _locate_contents(db, home, store.contents(name))
+    _tell_again(db, home, told)
     begin_again(db, home)
 
 
@@ -110,7 +111,7 @@ def _add_events(db: sa.Connection, home: int, version: int, lines: Iterable[dict
         db.execute(sa.update(packages).where(packages.c.id == home).values(last_seq=rows[-1]["seq"], last_hash=rows[-1]["hash"]))
 
 
-def _event(home: int, version: int, line: dict[str, Any]) -> dict[str, Any]:
+def _event(home: int, version: int | None, line: dict[str, Any]) -> dict[str, Any]:
     body = line["body"]
     return {
         "package_id": home,
@@ -122,6 +123,35 @@ def _event(home: int, version: int, line: dict[str, Any]) -> dict[str, Any]:
         "job_id": body["job"],
         "version": version,
     }
+
+
+def _told_since(db: sa.Connection, name: str) -> list[dict[str, Any]]:
+    """What audits told since the newest version: no store holds it, and no job would tell it again."""
+    mine = sa.select(packages.c.id).where(packages.c.object_id == name).scalar_subquery()
+    e = events.c
+    stmt = sa.select(e.body).where(e.package_id == mine, e.job_id == AUDIT_JOB, e.version.is_(None))
+    return [json.loads(body) for body in db.scalars(stmt.order_by(e.seq))]
+
+
+def _tell_again(db: sa.Connection, home: int, told: list[dict[str, Any]]) -> None:
+    """Put it at the end of the chain, where the store's newest version does not tell it by now."""
+    last = db.execute(sa.select(packages.c.last_seq, packages.c.last_hash).where(packages.c.id == home)).one()
+    seq, prev = int(last.last_seq), str(last.last_hash)
+    stmt = sa.select(events.c.body).where(events.c.package_id == home, events.c.job_id == AUDIT_JOB)
+    known = {_said(json.loads(body)) for body in db.scalars(stmt)} if told else set()
+    for one in told:
+        if _said(one) in known:
+            continue
+        seq += 1
+        body = {**one, "seq": seq, "prev": prev}
+        prev = hash_of(canonical(body))
+        db.execute(sa.insert(events).values(_event(home, None, {"body": body, "hash": prev})))
+    db.execute(sa.update(packages).where(packages.c.id == home).values(last_seq=seq, last_hash=prev))
+
+
+def _said(body: dict[str, Any]) -> str:
+    """An event without its place in the chain."""
+    return canonical({name: value for name, value in body.items() if name not in ("seq", "prev")})
 
 
 def _add_records(db: sa.Connection, home: int, version: int, lines: Iterable[dict[str, Any]]) -> None:

@@ -5,9 +5,12 @@ Kept apart from ``worker.ledger.schema`` because nothing of the main job needs t
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, String, Table, Text, UniqueConstraint
+from sqlalchemy import BigInteger, Column, Double, ForeignKey, Index, Integer, String, Table, Text, UniqueConstraint, text
 
 from worker.ledger.schema import KEY, metadata
+
+HELD = text("state = 'held'")
+"""As the index of the line has it: a parameter in its place would keep a database from using that index."""
 
 copies = Table(
     "copies",
@@ -31,7 +34,7 @@ copies = Table(
     Column("lease_until", String(24)),
     Column("cursor", Text),  # worker.fixity.cursor.Cursor as JSON: where an audit that stopped goes on
     UniqueConstraint("tenant", "place", "object_id", name="copies_once"),
-    Index("copies_by_turn", "tenant", "place", "turn"),
+    Index("copies_in_line", "tenant", "place", "turn", postgresql_where=HELD, sqlite_where=HELD),
     Index("copies_by_due", "tenant", "place", "due"),
     Index("copies_of_object", "object_id"),
 )
@@ -132,6 +135,24 @@ externals = Table(
 )
 """Objects that others keep: read and never written to."""
 
+coverage = Table(
+    "coverage",
+    metadata,
+    Column("tenant", Text, primary_key=True),
+    Column("place", Text, primary_key=True),
+    Column("day", String(10), primary_key=True),
+    Column("at", String(24), nullable=False),  # when on that day it was taken last
+    Column("held", BigInteger, nullable=False),
+    Column("wanted", BigInteger, nullable=False),
+    Column("size_bytes", BigInteger, nullable=False),
+    Column("never", BigInteger, nullable=False),
+    Column("oldest", String(24)),
+    Column("interval_days", Double, nullable=False),  # the promise of that day
+    Column("checked", Text, nullable=False),  # JSON: copies by the day of their last full reading; "": never read
+    Column("due", Text, nullable=False),  # JSON: copies by the day of their deadline
+)
+"""How a place stood at the end of a day: copies tell of their last reading only, and a report may be of a past period."""
+
 samples = Table(
     "samples",
     metadata,
@@ -155,5 +176,5 @@ told_findings = Table(
 )
 """Findings that stand in the outbox, or that the tenant wants no callback of."""
 
-TENANT_TABLES = ("copies", "findings", "approvals", "readings", "breakers", "externals", "samples", "told_findings")
+TENANT_TABLES = ("copies", "findings", "approvals", "readings", "breakers", "externals", "coverage", "samples", "told_findings")
 OBJECT_TABLES = ("inventories", "ranges")

@@ -21,7 +21,20 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r")  # a cell that begins so is run by a
 _FINDING = ("id", "store", "object", "path", "verdict", "about", "detail", "expected", "found", "state", "times")
 _FINDING_END = ("first_seen", "last_seen", "ended", "remedy", "approved_by")
 _READ = ("copies", "bad", "unreadable", "files", "size_bytes", "seconds")
-_STORE = ("store", "interval_days", "repair", "copies", "wanted", "size_bytes", "overdue", "never_read", "oldest", "covered")
+_STORE = (
+    "store",
+    "interval_days",
+    "repair",
+    "copies",
+    "wanted",
+    "size_bytes",
+    "overdue",
+    "never_read",
+    "oldest",
+    "covered",
+    "as_of",
+    "as_of_kept",
+)
 
 
 def write_json(path: Path, period: Period) -> None:
@@ -90,7 +103,7 @@ def _cell(value: Any) -> Any:
 def _store(one: StorePeriod) -> dict[str, Any]:
     state, rules = one.state, one.rules
     facts = (one.name, rules.interval_days, rules.repair.value, state.held, state.wanted, state.size_bytes, state.overdue)
-    named = dict(zip(_STORE, (*facts, state.never, state.oldest, one.covered), strict=True))
+    named = dict(zip(_STORE, (*facts, state.never, state.oldest, one.covered, one.as_of, one.kept), strict=True))
     stopped = [{"since": each.since, "why": each.why} for each in one.tripped]
     days = {day: _read(read) for day, read in sorted(one.days.items())}
     return (

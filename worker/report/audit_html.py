@@ -51,7 +51,8 @@ def write(path: Path, period: Period) -> None:
 
 def _calendar(period: Period, store: StorePeriod) -> Calendar:
     days, late = store.rules.interval_days, store.state.overdue
-    return calendar(store.checked, first=period.first, last=period.last, today=period.made[:10], interval_days=days, overdue=late)
+    end = period.last if period.past and store.kept else period.made[:10]
+    return calendar(store.checked, first=period.first, last=period.last, today=end, interval_days=days, overdue=late)
 
 
 @cache

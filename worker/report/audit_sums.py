@@ -45,15 +45,52 @@ class Findings:
 def opening(period: Period) -> Text:
     """The one sentence that tells whether the promise was kept."""
     overdue = sum(store.state.overdue for store in period.stores)
+    ended = period.past and all(store.kept for store in period.stores)
     if not any(store.state.held for store in period.stores):
         return Text("Det finns inga kopior att kontrollera.", "There are no copies to check.")
+    if overdue and ended:
+        shown = numeral(overdue)
+        return Text(
+            f"{shown.sv} {'kopia var försenad' if overdue == 1 else 'kopior var försenade'} för sin kontroll när perioden slutade.",
+            f"{shown.en} {'copy was' if overdue == 1 else 'copies were'} overdue for the promised check at the period's end.",
+        )
     if overdue:
         shown = numeral(overdue)
         return Text(
             f"{shown.sv} {'kopia är försenad' if overdue == 1 else 'kopior är försenade'} för sin kontroll.",
             f"{shown.en} {'copy is' if overdue == 1 else 'copies are'} overdue for the check that was promised.",
         )
+    if ended:
+        return Text(
+            "Ingen kopia var försenad när perioden slutade: löftet hölls.",
+            "No copy was overdue at the period's end: the promise was kept.",
+        )
     return Text("Ingen kopia är försenad: löftet hålls.", "No copy is overdue: the promise is kept.")
+
+
+def standing(period: Period) -> list[Text]:
+    """What must be said of the moment that the state of the stores belongs to, of a past period; nothing, if it is its end."""
+    said = []
+    for store in period.stores if period.past else ():
+        later = sum((read for day, read in store.days.items() if day > store.as_of[:10]), Read())
+        if not store.kept:
+            said.append(
+                Text(
+                    f"{store.name}: läget vid periodens slut finns inte bevarat. Det som visas är läget {store.as_of[:10]};"
+                    " en kopia som lästs igen efter perioden räknas inte som läst i den.",
+                    f"{store.name}: how it stood at the end of the period was not kept. What is shown is the state of"
+                    f" {store.as_of[:10]}; a copy that was read again after the period does not count as read in it.",
+                )
+            )
+        elif later.copies:
+            shown = numeral(later.copies)
+            said.append(
+                Text(
+                    f"{store.name}: läget är från {store.as_of[:10]}; {shown.sv} läsningar senare i perioden är inte med i det.",
+                    f"{store.name}: the state is of {store.as_of[:10]}; {shown.en} readings later in the period are not in it.",
+                )
+            )
+    return said
 
 
 def second(found: Findings) -> Text:
