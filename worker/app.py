@@ -16,6 +16,8 @@ from dramatiq import Broker
 from actions.catalog import CATALOG
 from actions.errors import PermanentError
 from worker import toolchain
+from worker.api.limits import Rates
+from worker.api.shared_rates import SharedRates, connected
 from worker.ledger.engine import Pool
 from worker.ledger.facts import Job
 from worker.ledger.ledger import Ledger
@@ -91,6 +93,18 @@ class Service:
         """What files pass through on their way into a store: one budget for all stores of the process."""
         return Spool(self.scratch.folder / "spool", self.settings.scratch_bytes)
 
+    def check_scratch(self) -> None:
+        """See that what is worked on can be put down.
+
+        Raises:
+            ScratchUnusableError: The area cannot be made or written.
+            ScratchFullError: It has no room now: work waits.
+        """
+        area = self.scratch
+        with area.told():
+            self.spool.check()  # a full disk is told as one that is full
+        area.check()
+
     @cached_property
     def hosts(self) -> HostPool:
         """The action hosts; a worker's alone."""
@@ -113,6 +127,15 @@ class Service:
             return client is None or bool(client.ping())
         except redis.RedisError:
             return False
+
+    @cached_property
+    def rates(self) -> Rates | SharedRates:
+        """What counts the API's requests: all its processes together, where there is a queue's server."""
+        return SharedRates(self._rate_server) if self._rate_server is not None else Rates()
+
+    @cached_property
+    def _rate_server(self) -> redis.Redis | None:
+        return connected(self.settings.redis_url) if self.settings.redis_url else None
 
     def bucket_of(self, tenant: str, place: str | None = None) -> Bucket:
         """A place of *tenant* by its name; None: its primary store's.
@@ -175,6 +198,8 @@ class Service:
         if "hosts" in self.__dict__:
             self.hosts.close()
         self.broker.close()
+        if self.__dict__.get("_rate_server") is not None:
+            self.__dict__["_rate_server"].close()
         self.ledger.close()
         self.tracing.close()
         if "spool" in self.__dict__:

@@ -9,10 +9,14 @@ import fcntl
 import os
 import secrets
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import ClassVar
 
 from actions.errors import TransientError
+
+_PROBE_BYTES = 4096
 
 
 class ScratchUnusableError(TransientError):
@@ -39,16 +43,47 @@ class Scratch:
             self._lock = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             fcntl.flock(self._lock, fcntl.LOCK_EX)
         except OSError as no:
-            raise ScratchUnusableError(
-                f"cannot be used for what is being worked on: {no.strerror}",
-                str(area),
-                "Set BEVARA_SCRATCH to a folder on a local disk that the service may write, or make room there.",
-            ) from no
+            raise _unusable(area, no) from no
+
+    def check(self) -> None:
+        """Write a little and remove it again: what was good at start may be full, gone or read-only now.
+
+        Raises:
+            ScratchUnusableError: The folder takes nothing.
+        """
+        probe = self.folder / f"probe-{secrets.token_hex(4)}"
+        with self.told():
+            try:
+                with probe.open("wb", buffering=0) as stream:
+                    stream.write(bytes(_PROBE_BYTES))
+                    os.fsync(stream.fileno())
+            finally:
+                probe.unlink(missing_ok=True)
+
+    @contextmanager
+    def told(self) -> Iterator[None]:
+        """Tell what the block finds wrong with the area as what it is.
+
+        Raises:
+            ScratchUnusableError: For every error of the file system.
+        """
+        try:
+            yield
+        except OSError as no:
+            raise _unusable(self.folder.parent, no) from no
 
     def close(self) -> None:
         """Remove the folder."""
         shutil.rmtree(self.folder, ignore_errors=True)
         os.close(self._lock)
+
+
+def _unusable(area: Path, no: OSError) -> ScratchUnusableError:
+    return ScratchUnusableError(
+        f"cannot be used for what is being worked on: {no.strerror}",
+        str(area),
+        "Set BEVARA_SCRATCH to a folder on a local disk that the service may write, or make room there.",
+    )
 
 
 def _remove_dead(area: Path) -> None:

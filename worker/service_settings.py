@@ -98,7 +98,9 @@ class ServiceSettings:
     limit_upload_bytes: int = _setting(1024**4, kinds.size, "Largest upload, all files together", shown="1TiB")
     limit_upload_files: int = _setting(200_000, kinds.whole(1, 10_000_000), "Files of one upload")
     limit_open_jobs: int = _setting(1000, kinds.whole(1, 1_000_000), "Unfinished jobs of one tenant")
-    limit_requests_per_s: int = _setting(50, kinds.whole(1, 100_000), "Requests per second of one key")
+    limit_requests_per_s: int = _setting(
+        50, kinds.whole(1, 100_000), "Requests per second of one key, at all API processes together"
+    )
     upload_days: int = _setting(7, kinds.whole(1, 365), "Days until an upload that no job took is removed")
     callback_private: tuple[kinds.Network, ...] = _setting(
         (), kinds.networks, "Private networks that callbacks may go to, such as `10.20.0.0/16`"
@@ -110,6 +112,7 @@ class ServiceSettings:
     evidence_keys: Path | None = _setting(
         None, kinds.folder, "Folder of the keys that sign each day's evidence, for the auditor alone; unset: none is made"
     )
+    evidence_passphrase: str | None = _setting(None, kinds.text, "Passphrase of those keys, when they have one", secret=True)
     evidence_tsa: str | None = _setting(
         None, kinds.http_url, "Time stamping authority (RFC 3161) for evidence; only a hash is sent"
     )

@@ -23,7 +23,7 @@ from worker.fixity.copies import Copies
 from worker.fixity.rules import Rules
 from worker.fixity.verdicts import Fault, Verdict
 from worker.ledger.events import now
-from worker.ledger.facts import Found
+from worker.ledger.facts import Found, Job
 from worker.ledger.ledger import Ledger
 from worker.ledger.service_facts import Submission
 from worker.paths import archival_path
@@ -78,8 +78,8 @@ def add_tenant(service: Service, tenant: str, folder: Path, **settings: Any) -> 
     return Tenanted(tenant, keys, folders)
 
 
-def preserve(service: Service, tenant: str, package: str, files: Mapping[bytes, bytes]) -> None:
-    """Put a package into the tenant's archive, by the very parts that the pipeline uses; no tools run."""
+def preserve(service: Service, tenant: str, package: str, files: Mapping[bytes, bytes]) -> Job:
+    """Put a package into the tenant's archive, by the very parts that the pipeline uses; no tools run. Returns its job."""
     store, ledger = service.store_of(tenant), service.ledger
     job = ledger.open_job(tenant, package, b"file://in/x", POLICY, "tools-1")
     ledger.add_tasks(job, [Found(raw, archival_path(raw), len(data), 1) for raw, data in files.items()])
@@ -89,6 +89,7 @@ def preserve(service: Service, tenant: str, package: str, files: Mapping[bytes, 
         for task in todo:
             keep(archive, draft, task, files[task.raw_path])
     commit_job(store, ledger, draft, job)
+    return job
 
 
 def job_with_files(service: Service, tenant: str, package: str, outcomes: Mapping[str, tuple[Status, str]]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import subprocess
 import sys
@@ -35,7 +36,8 @@ def served(folder: Path, ledger_url: str) -> Iterator[tuple[str, int]]:
 
 
 def main(folder: str, ledger_url: str) -> None:
-    environ = {"BEVARA_LEDGER_URL": ledger_url, "BEVARA_SCRATCH": f"{folder}/scratch", "BEVARA_LIMIT_REQUESTS_PER_S": "100000"}
+    environ = {name: value for name, value in os.environ.items() if name.startswith("BEVARA_S3_")}
+    environ |= {"BEVARA_LEDGER_URL": ledger_url, "BEVARA_SCRATCH": f"{folder}/scratch", "BEVARA_LIMIT_REQUESTS_PER_S": "100000"}
     Path(folder, "scratch").mkdir(exist_ok=True)
     listening = socket.create_server(("127.0.0.1", 0))
     with Service.open(ServiceSettings.load(environ), everything=False) as service:

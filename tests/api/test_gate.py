@@ -154,7 +154,8 @@ def test_a_tenants_own_limits_are_numbers_or_nothing() -> None:
 def test_health_needs_no_key_and_names_what_is_away(client, service, lund, tmp_path) -> None:
     assert client.get("/healthz").status_code == 200
     ready = client.get("/readyz")
-    assert (ready.status_code, ready.json()) == (200, {"ready": True, "parts": {"ledger": "ok", "queue": "ok", "store": "ok"}})
+    parts = {"ledger": "ok", "queue": "ok", "store": "ok", "scratch": "ok"}
+    assert (ready.status_code, ready.json()) == (200, {"ready": True, "parts": parts})
 
 
 def test_a_store_that_is_away_is_said_without_naming_it(client, service, lund, tmp_path) -> None:

@@ -98,7 +98,7 @@ def _delivered(folder: Path) -> None:
     lines = (folder / "manifest-sha512.txt").read_text("utf-8").splitlines()
     named = {line.split("  ", 1)[1]: line.split("  ", 1)[0] for line in lines}
     found = {str(path.relative_to(folder)): path for path in folder.rglob("*") if path.is_file()}
-    assert set(found) == {*named, "manifest-sha512.txt"}
+    assert set(found) == {*named, "manifest-sha512.txt", "delivery.json"}
     assert {"metadata/premis.xml", "preservation/under mapp/b.pdf"} <= set(named)
     assert all(hashlib.sha512(found[name].read_bytes()).hexdigest() == digest for name, digest in named.items())
 

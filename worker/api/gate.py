@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from worker.api import upload_names
 from worker.api.caller import Caller, settings_of
-from worker.api.limits import Limits, Rates
+from worker.api.limits import Limits
 from worker.api.problems import ApiError, of_error
 from worker.api.surroundings import Surroundings
 
@@ -30,7 +30,7 @@ class Gate:
 
     def __init__(self, app: ASGIApp, service: Surroundings) -> None:
         self._app, self._service = app, service
-        self._limits, self._rates = Limits.of(service.settings), Rates()
+        self._limits, self._rates = Limits.of(service.settings), service.rates
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let one request through, or answer it here."""
@@ -73,10 +73,13 @@ class Gate:
         found = _KEY.fullmatch(given[0]) if len(given) == 1 else None
         if found is None:
             raise ApiError("unauthorized", "The request carries no key.")
-        caller = await anyio.to_thread.run_sync(self._verified, found[1].decode("ascii"))
-        wait_s = self._rates.wait_s(caller.principal.key_id, caller.limits.requests_per_s)
+        return await anyio.to_thread.run_sync(self._admitted, found[1].decode("ascii"))
+
+    def _admitted(self, key: str) -> Caller:
+        caller = self._verified(key)
+        most = caller.limits.requests_per_s
+        wait_s = self._rates.wait_s(caller.principal.key_id, most)
         if wait_s > 0:
-            most = caller.limits.requests_per_s
             raise ApiError("rate", f"The key may send {most} requests a second.", headers={"Retry-After": str(int(wait_s) + 1)})
         return caller
 

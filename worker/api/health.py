@@ -45,7 +45,7 @@ def routes(readiness: Readiness) -> APIRouter:
         responses={503: {"model": Ready, "description": "A part is away."}},
     )
     def ready(response: Response) -> Ready:
-        """Asks the ledger, the queue and the stores. Names no tenant and no address: this is open to everybody."""
+        """Asks the ledger, the queue, the stores and the scratch area. Names no tenant and no address: it is open to everybody."""
         parts = readiness()
         good = all(said == "ok" for said in parts.values())
         if not good:
@@ -56,8 +56,12 @@ def routes(readiness: Readiness) -> APIRouter:
     return router
 
 
-def checks(service: Surroundings) -> dict[str, Check]:
-    """What the API needs, each with a question that fails when it is away. For the admin port as well."""
+def checks(service: Surroundings, *, scratch: bool = True) -> dict[str, Check]:
+    """What the API needs, each with a question that fails when it is away. For the admin port as well.
+
+    Args:
+        scratch: False: the process puts nothing down.
+    """
 
     def ledger() -> None:
         with service.ledger.engine.connect() as db:
@@ -75,4 +79,8 @@ def checks(service: Surroundings) -> dict[str, Check]:
                 asked.add((place.url, place.endpoint))
                 service.bucket_of(tenant.id).stat(STORE_MARK)
 
-    return {"ledger": ledger, "queue": queue, "store": store}
+    def room() -> None:
+        service.check_scratch()
+
+    parts: dict[str, Check] = {"ledger": ledger, "queue": queue, "store": store}
+    return {**parts, "scratch": room} if scratch else parts

@@ -49,7 +49,7 @@ class _Tokens:
 
 
 class Rates:
-    """A token bucket for each key, in this process: with N API processes a key may ask N times as often."""
+    """A token bucket for each key, in this process alone. ``shared_rates`` counts for all of them."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock

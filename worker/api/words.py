@@ -87,7 +87,8 @@ class JobRequest(Word):
     delivery: Text | None = Field(
         default=None,
         max_length=900,
-        description="Prefix in a registered place that gets derivatives, PREMIS and a manifest as well.",
+        description="Prefix in a registered place that gets derivatives, PREMIS and a manifest as well. One package's alone: a"
+        " newer delivery takes the older one's place, and while `manifest-sha512.txt` stands, exactly what it names is there.",
     )
 
 

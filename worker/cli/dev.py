@@ -43,6 +43,7 @@ def run(args: argparse.Namespace) -> int:
     logs.configure("dev", form=settings.log, level=settings.log_level)
     metrics = Metrics("dev")
     with shared.connected(settings) as service, listen(settings) as listening:
+        shared.scratch_told(service)
         key = _demo(service.ledger.tenants, folder)
         port = listening.getsockname()[1]
         _welcome(folder, f"http://{settings.api_host}:{port}", key)

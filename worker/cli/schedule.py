@@ -21,12 +21,12 @@ def run(args: argparse.Namespace) -> int:
     """Schedule until told to end."""
     del args
     metrics = Metrics("schedule")
-    with shared.opened("schedule", needs=shared.WORKING) as service:
+    with shared.opened("schedule", needs=shared.WORKING, scratch=False) as service:
         scheduler = Scheduler(service, metrics)
 
         def alive() -> bool:
             return time.monotonic() - scheduler.turned_s < STUCK_S
 
-        with shared.admin_port(service, metrics, alive), shared.signals(lambda _: scheduler.stop()):
+        with shared.admin_port(service, metrics, alive, scratch=False), shared.signals(lambda _: scheduler.stop()):
             scheduler.run()
     return 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,17 +19,25 @@ from worker.observe import admin, logs
 from worker.observe.metrics import Metrics
 from worker.observe.traces import Tracing
 from worker.service_settings import ServiceSettings
+from worker.store.spool import ScratchFullError
+
+log = logging.getLogger("bevara")
 
 WORKING = ("ledger_url", "redis_url")  # what work and schedule cannot do without
 
 
 @contextmanager
-def opened(process: str, *, needs: tuple[str, ...] = ("ledger_url",), everything: bool = True) -> Iterator[Service]:
+def opened(
+    process: str, *, needs: tuple[str, ...] = ("ledger_url",), everything: bool = True, scratch: bool = True
+) -> Iterator[Service]:
     """The service, for one of its long-lived processes: everything it needs was asked once.
+
+    Args:
+        scratch: False: the process puts nothing down, so no scratch area is needed, or made.
 
     Raises:
         SettingsError: Settings are wrong or missing; each is named.
-        TransientError: Ledger or queue give no answer.
+        TransientError: Ledger or queue give no answer, or the scratch area cannot be used.
     """
     settings = ServiceSettings.load(needs=needs)
     logs.configure(process, form=settings.log, level=settings.log_level)
@@ -41,7 +50,22 @@ def opened(process: str, *, needs: tuple[str, ...] = ("ledger_url",), everything
                 "Start it, or correct BEVARA_REDIS_URL and BEVARA_REDIS_PASSWORD.",
                 code="queue-unreachable",
             )
+        if scratch:
+            scratch_told(service)
         yield service
+
+
+def scratch_told(service: Service) -> None:
+    """Look at the scratch area before any work is taken. One that is full is waited for, and the log says so.
+
+    Raises:
+        ScratchUnusableError: It cannot be made or written.
+    """
+    try:
+        service.check_scratch()
+    except ScratchFullError:
+        remedy = "Make room there, or set BEVARA_SCRATCH to a folder on a larger disk"
+        log.warning("not ready: the scratch area has no room, and all work waits until it has. %s", remedy)
 
 
 @contextmanager
@@ -60,8 +84,13 @@ def connected(settings: ServiceSettings, *, everything: bool = True) -> Iterator
 
 
 @contextmanager
-def admin_port(service: Service, metrics: Metrics, alive: Callable[[], bool] | None = None) -> Iterator[None]:
+def admin_port(
+    service: Service, metrics: Metrics, alive: Callable[[], bool] | None = None, *, scratch: bool = True
+) -> Iterator[None]:
     """Serve ``/metrics``, ``/healthz`` and ``/readyz`` for as long as the block runs, where the settings ask for it.
+
+    Args:
+        scratch: As for ``opened``.
 
     Raises:
         PermanentError: The port is taken.
@@ -70,7 +99,7 @@ def admin_port(service: Service, metrics: Metrics, alive: Callable[[], bool] | N
     if not settings.admin_port:
         yield
         return
-    ready = admin.Readiness(checks(service), metrics)
+    ready = admin.Readiness(checks(service, scratch=scratch), metrics)
     server = admin.AdminServer(admin.app(metrics, ready, alive), settings.admin_host, settings.admin_port)
     server.start()
     try:

@@ -23,7 +23,7 @@ from worker.pipeline.preserve import preserve
 from worker.pipeline.services import DroppedError, Services
 from worker.queue.desk import Desk
 from worker.queue.in_hand import InHand
-from worker.queue.patience import FULL_S, MOST_TRIES, Patience, backoff_s, place_of, wait_s
+from worker.queue.patience import FULL_S, MOST_TRIES, Patience, backoff_s, blamed, place_of, wait_s
 from worker.record import FileRecord
 
 log = logging.getLogger("bevara")
@@ -90,7 +90,7 @@ class Files:
         except Exception as error:
             if not self._here.in_hand.has(task):
                 raise DroppedError from error  # its host was ended under it
-            return self._troubled(task, error)
+            return self._troubled(task, blamed(error, self._service.check_scratch))
 
     def _worked(self, services: Services, task: Task) -> FileRecord:
         try:
@@ -99,6 +99,8 @@ class Files:
             known = isinstance(bug, PreservationError | DroppedError) or wait_s(bug, 1) is not None
             if known or not self._here.in_hand.has(task):
                 raise
+            if (scratch := blamed(bug, self._service.check_scratch)) is not bug:
+                raise scratch from bug
             # the place, not the message: that may hold a file's name (P7), and stands in the record
             log.error("task %s of job %s: our own fault, %s\n%s", task.id, task.job.id, type(bug).__name__, place_of(bug))  # noqa: TRY400
             return set_aside(services, task, bug)
@@ -112,10 +114,10 @@ class Files:
             )
             known = PermanentError(f"our own fault: {type(error).__name__}", f"task {task.id}", "Report it.", code="bug")
             pause_s, most = backoff_s(task.attempts), BUG_TRIES
-        hopeless = pause_s is None or task.attempts >= most
+        hopeless = pause_s is None or (task.attempts >= most and pause_s != FULL_S)  # a full disk is waited for without end
         if hopeless and isinstance(known, PreservationError):
             return give_up(self._service.ledger, task, known)
-        reason, pause_s = getattr(known, "reason", "disk-full"), pause_s or FULL_S  # a full disk is waited for without end
+        reason, pause_s = getattr(known, "reason", "disk-full"), pause_s or FULL_S
         level = logging.WARNING if self._is_news(task.job.tenant, reason) else logging.INFO
         log.log(level, "task %s of job %s: waits %.0f s, %s", task.id, task.job.id, pause_s, reason)
         self._metrics.observe_postponed(reason)

@@ -12,9 +12,11 @@ import traceback
 from collections.abc import Callable
 from typing import TypeVar
 
-from actions.errors import TransientError
+from actions.errors import PreservationError, TransientError
 from worker.disk import disk_fault
 from worker.ledger.transactions import LedgerUnreachableError
+from worker.scratch import ScratchUnusableError
+from worker.store.spool import ScratchFullError
 
 log = logging.getLogger("bevara")
 
@@ -32,10 +34,24 @@ def backoff_s(attempts: int) -> float:
 
 
 def wait_s(error: BaseException, attempts: int) -> float | None:
-    """How long to wait before what raised *error* is tried again; None: waiting does not help."""
-    if disk_fault(error):
+    """How long to wait before what raised *error* is tried again; None: waiting does not help. FULL_S: as often as it takes."""
+    if disk_fault(error) or isinstance(error, ScratchFullError | ScratchUnusableError):
         return FULL_S
     return backoff_s(attempts) if isinstance(error, TransientError) else None
+
+
+def blamed(error: Exception, check_scratch: Callable[[], object]) -> Exception:
+    """*error*; or what is wrong with the scratch area, where an error that nobody knows came of that.
+
+    A folder that is gone or closed fails every file and every step, and says nothing of any of them.
+    """
+    if isinstance(error, PreservationError):
+        return error
+    try:
+        check_scratch()
+    except TransientError as scratch:
+        return scratch
+    return error
 
 
 def place_of(bug: BaseException) -> str:

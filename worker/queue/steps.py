@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from actions.errors import PermanentError, PreservationError
 from worker.app import Service
 from worker.commit import commit_job
-from worker.delivery import deliver
+from worker.delivery import check_delivery, deliver
 from worker.job_report import write_report
 from worker.ledger.facts import Found, Job, JobState
 from worker.ledger.rebuild import catch_up
@@ -25,7 +25,7 @@ from worker.pipeline.expected import Expected
 from worker.pipeline.scan import Kind
 from worker.queue.desk import expected_of
 from worker.queue.files import Bearings
-from worker.queue.patience import FULL_S, MOST_TRIES, backoff_s, place_of, wait_s
+from worker.queue.patience import FULL_S, MOST_TRIES, backoff_s, blamed, place_of, wait_s
 
 log = logging.getLogger("bevara")
 
@@ -71,7 +71,8 @@ class Steps:
         job = step.job
         try:
             return self._do[step.step](step)
-        except Exception as error:  # noqa: BLE001 -- a job must end, and say why
+        except Exception as raised:  # noqa: BLE001 -- a job must end, and say why
+            error = blamed(raised, self._service.check_scratch)
             pause_s = wait_s(error, step.attempts)
             if pause_s == FULL_S or (pause_s is not None and step.attempts < MOST_TRIES):
                 self._later(step, pause_s, getattr(error, "reason", "disk-full"))
@@ -104,11 +105,15 @@ class Steps:
         if after.state in (JobState.FINISHED, JobState.CANCELLED, JobState.FAILED):
             self._metrics.observe_job(job.tenant, after.state)
 
-    def _scan(self, step: JobStep) -> _After:
+    def _scan(self, step: JobStep) -> _After | None:
         """Make a task of each file of the source, or of each that failed in the job that is tried again."""
         service, job = self._service, step.job
         service.policy_of(job)  # told now rather than of each file
         service.places.primary(job.tenant)
+        if step.delivery:
+            check_delivery(service, job, step.delivery)
+        if self._caught_up(job) is not None:
+            return None  # what its files are compared with has changed: it is scanned again, from the beginning
         if step.retry_of:
             service.ledger.add_tasks(job, service.ledger.queue.failed_files(step.retry_of, step.retry_reason))
             return _After(JobState.OPEN)
@@ -134,26 +139,46 @@ class Steps:
                 code="source",
             ) from no
 
-    def _commit(self, step: JobStep) -> _After:
-        self._version(step.job)
+    def _commit(self, step: JobStep) -> _After | None:
+        if not self._version(step.job):
+            return None
         write_report(self._service, step.job)
         return _After(JobState.DELIVERING if step.delivery else JobState.FINISHED)
 
-    def _cancel(self, step: JobStep) -> _After:
+    def _cancel(self, step: JobStep) -> _After | None:
         """What was finished before the job was cancelled is committed: the archive says truly what it holds (P1)."""
-        self._version(step.job)
+        if not self._version(step.job):
+            return None
         write_report(self._service, step.job)
         return _After(JobState.CANCELLED)
 
-    def _version(self, job: Job) -> None:
-        """Make the package's next version, unless a worker that died had got so far."""
+    def _version(self, job: Job) -> bool:
+        """Make the package's next version, unless a worker that died had got so far; False: the job has begun anew."""
         store, ledger = self._service.store_of(job.tenant), self._service.ledger
         self._here.desk.clear(job.id)
         store.recover()
-        if catch_up(ledger, store, job.object_id):
+        stands = self._caught_up(job)
+        if stands is None:
+            commit_job(store, ledger, store.open_draft(job.object_id), job)
+        return stands is not False
+
+    def _caught_up(self, job: Job) -> bool | None:
+        """Bring the ledger up to the store, where a process died or the ledger was put back from a backup.
+
+        True: it turns out that this job's version stands. False: another job's does, and what was said of this one's files is
+        forgotten with all else that stood on the older version, so the job begins anew. None: nothing stands in its way.
+        """
+        ledger = self._service.ledger
+        if not catch_up(ledger, self._service.store_of(job.tenant), job.object_id):
+            return None
+        now = ledger.job(job.id) or job
+        if now.version is not None:
             log.info("job %s: its version stood in the store already", job.id)
-            return
-        commit_job(store, ledger, store.open_draft(job.object_id), job)
+            return True
+        if now.state in (JobState.ACCEPTED, JobState.SCANNING, JobState.OPEN):
+            log.warning("job %s: the store has a version that the ledger did not know, of another job: it begins anew", job.id)
+            return False
+        return None
 
     def _deliver(self, step: JobStep) -> _After:
         if step.delivery:

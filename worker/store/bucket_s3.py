@@ -1,8 +1,7 @@
 """A prefix in a bucket of any S3 server as a place for bytes, through the ``minio`` client.
 
 Knows how S3 servers answer, and which answers mean "later". A request that did not end is tried again here a few times
-within seconds; what comes after that is the caller's matter. Unfinished multipart uploads are the server's to expire:
-MinIO does it by itself, others by a lifecycle rule (``AbortIncompleteMultipartUpload``).
+within seconds; what comes after that is the caller's matter.
 """
 
 # ruff: noqa: D102 -- the protocol documents every method
@@ -31,6 +30,7 @@ from urllib3.exceptions import HTTPError
 from worker.store.body import reader
 from worker.store.bucket import Blob, check_key, check_new_key, pieces
 from worker.store.contract import NotInStoreError
+from worker.store.s3_unfinished import end_unfinished
 from worker.store.s3_words import MISSING, S3Words, status_of
 
 CONNECT_S, READ_S = 5.0, 60.0  # a server that says nothing for so long is asked again, then given up for now
@@ -212,8 +212,9 @@ class S3Bucket:
                     if error.code not in MISSING:
                         raise self._words.answered(error.code, 200)
 
-    def sweep(self, older_than_s: float) -> int:  # noqa: ARG002
-        return 0
+    def sweep(self, older_than_s: float) -> int:
+        with self._words.told(""):
+            return end_unfinished(self._client, self._bucket, self._prefix, older_than_s)
 
     def _name(self, key: str) -> str:
         return check_key(self._prefix + check_key(key))

@@ -78,9 +78,26 @@ class Spool:
             self._used += size_bytes
         return path
 
-    def _fits(self, size_bytes: int, me: threading.Thread) -> bool:
+    def check(self) -> None:
+        """See that the disk has room for anything at all, whatever the files in hand take of the budget.
+
+        Raises:
+            ScratchFullError: Every file would wait.
+            OSError: The folder is gone.
+        """
+        if self._free_bytes() < self._spare_bytes:
+            raise self._full()
+
+    @property
+    def _spare_bytes(self) -> int:
+        return min(_SPARE_BYTES, self._budget)
+
+    def _free_bytes(self) -> int:
         disk = os.statvfs(self.folder)
-        if disk.f_bavail * disk.f_frsize < size_bytes + min(_SPARE_BYTES, self._budget):
+        return disk.f_bavail * disk.f_frsize
+
+    def _fits(self, size_bytes: int, me: threading.Thread) -> bool:
+        if self._free_bytes() < size_bytes + self._spare_bytes:
             return False
         alone = not self._claims or any(claim.thread is me for claim in self._claims.values())
         return alone or self._used + size_bytes <= self._budget
