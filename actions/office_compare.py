@@ -4,7 +4,8 @@ The source is read by our own readers (``actions.office``), the result by MuPDF:
 LibreOffice that converted. Where we have no reader for a format, LibreOffice's own reading is the source's voice,
 and the check says so. Layout is never compared: another program lays out anew, so the level is never ``identical``.
 
-What this cannot see: formulas, charts and metafiles are drawn lines in a PDF (counted, not compared); short
+What this cannot see: formulas, charts and metafiles are drawn lines in a PDF (their words are compared, not their
+lines; the words of formulas, and of metafiles that name glyphs and no letters, are only counted); short
 paragraphs are judged together, not one by one; whether a font that replaced another looks as it should.
 Source: design.md promise P2; InSPECT, "Significant properties of e-mails, documents" (2009).
 """
@@ -22,7 +23,7 @@ from actions.compare import evidence
 from actions.compare.pages import UnreadableError
 from actions.contract import Check, Level, Outcome
 from actions.errors import RefusedError
-from actions.office import checks, extract, pages_side, sketch
+from actions.office import bitmaps, checks, extract, pages_side, sketch
 from actions.office.content import OfficeContent
 from actions.office.sides import Limits, Sides
 
@@ -53,9 +54,9 @@ def run(source: Path, workdir: Path, params: OfficeCompareParams) -> Outcome:
     expected = params.slides or params.pages
     limits = Limits(params.text_recall, params.lost_passages, expected, params.notes_pages, params.fonts_missing)
     reread = cache(lambda: pages_side.by_place(workdir / params.result))
-    sides = Sides(
-        voice.content, shown, beside, voice.is_independent, voice.why, reread, partial(sketch.misplaced, workdir / params.result)
-    )
+    result = workdir / params.result
+    second_looks = (reread, partial(sketch.misplaced, result), partial(bitmaps.words, result))
+    sides = Sides(voice.content, shown, beside, voice.is_independent, voice.why, *second_looks)
     made = checks.checks_of(sides, limits)
     outputs = evidence.save(workdir, 1, None, shown.first)
     notes: tuple[str, ...] = (voice.why,) if voice.why else ()

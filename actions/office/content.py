@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from actions.office.charts import ChartWords
+from actions.office.metafile import Metafile
 from actions.office.sketch import Box
 
 Kind = Literal["text", "presentation"]
@@ -113,6 +114,7 @@ class OfficeContent:
         notes: Speaker's notes, one for each slide that has any.
         pictures: Distinct raster pictures shown in the body.
         vector_pictures: Distinct metafiles and SVG shown in the body: a PDF has them as lines, not as a picture.
+        metafiles: What each metafile shown in the body says, as far as it was read.
         embedded: Embedded objects: workbooks, equations, charts, packages.
         shapes: Drawn shapes in the body, as far as the reader sees them: a blank page does not show them.
         boxes: Where each slide's shapes stand; None for a slide whose geometry was not read.
@@ -139,6 +141,7 @@ class OfficeContent:
     notes: tuple[str, ...] = ()
     pictures: int = 0
     vector_pictures: int = 0
+    metafiles: tuple[Metafile, ...] = ()
     embedded: int = 0
     shapes: int = 0
     boxes: tuple[tuple[Box, ...] | None, ...] = ()
@@ -164,6 +167,8 @@ class Gathering:
     notes: list[str] = field(default_factory=list)
     pictures: set[str] = field(default_factory=set)
     vectors: set[str] = field(default_factory=set)
+    metafiles: dict[str, Metafile] = field(default_factory=dict)
+    metafile_bytes: int = 0
     insertions: int = 0
     deletions: int = 0
     slides: int | None = None
@@ -227,6 +232,7 @@ class Gathering:
             notes=tuple(note for note in self.notes if note.strip()),
             pictures=len(self.pictures),
             vector_pictures=len(self.vectors),
+            metafiles=tuple(self.metafiles.values()),
             embedded=self.embedded,
             shapes=self.shapes,
             boxes=tuple(self.boxes),

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import Counter
 
 from actions.contract import Check
+from actions.office import metafile_checks
 from actions.office.content import OfficeContent
 from actions.office.likeness import measure, tokens
 from actions.office.sides import SHOWN, Sides, first
@@ -17,8 +18,8 @@ CHART_WHY = "a chart's words; its bars and slices are drawn anew, and not compar
 
 
 def checks_of(sides: Sides, content: OfficeContent) -> list[Check | None]:
-    """The checks of charts and of slides without words."""
-    return [*_charts(sides, content), _drawings(sides, content)]
+    """The checks of charts, of slides without words, and of metafiles."""
+    return [*_charts(sides, content), _drawings(sides, content), metafile_checks.check_of(sides, content)]
 
 
 def _drawings(sides: Sides, content: OfficeContent) -> Check | None:

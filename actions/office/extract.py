@@ -7,6 +7,7 @@ Source: ECMA-376-2:2021 (OPC); ODF 1.3 part 2 §3.3 (mimetype); [MS-CFB]; [MS-DO
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import olefile
@@ -14,12 +15,14 @@ import olefile
 from actions.errors import DamagedError, EncryptedError, TooLargeError
 from actions.office import odf, ole_powerpoint, ole_word, ooxml_slides, ooxml_word, rtf, wordperfect
 from actions.office.content import OfficeContent
-from actions.office.package import ASK, FLAT, Package, local, parse_xml
+from actions.office.package import ASK, FLAT, Package, attribute, local, parse_xml
 
 HEAD_BYTES = 4096
 XML_BYTES = 100_000_000
 STREAM_BYTES = 400_000_000
 OLE_MAGIC = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
+OBJECT_INFO = re.compile("objectpool/_([0-9]{1,10})/\x03objinfo")
+SHOWN_AS_ICON = 0x40  # [MS-DOC] §2.9.175 (ODTPersist1), fIcon
 ASK_OPEN = "Ask the producer for a copy without a password."
 
 
@@ -86,7 +89,8 @@ def _flat(source: Path) -> OfficeContent | None:
     if name == "package" and root.tag == f"{{{FLAT}}}package":
         return _opc(Package.flat(root, source.name))
     if name == "wordDocument":
-        return ooxml_word.read(Package(source.name, None, {"": root}), "")
+        blobs = {attribute(data, "name"): data.text or "" for data in root.iter("{*}binData")}
+        return ooxml_word.read(Package(source.name, None, {"": root}, blobs), "")
     if name == "document":
         kind = odf.body_kind(root)
         return odf.read(Package(source.name), root, None, kind) if kind is not None else None
@@ -100,10 +104,11 @@ def _ole(source: Path) -> OfficeContent | None:
             is_encrypted = "encryptedpackage" in streams
             if "worddocument" in streams:
                 tables = {name: _stream(container, streams, name.lower()) for name in ("0Table", "1Table", "Data")}
-                return ole_word.read(_stream(container, streams, "worddocument"), tables, source.name)
+                return ole_word.read(_stream(container, streams, "worddocument"), tables, source.name, _icons(container, streams))
             if "powerpoint document" in streams:
-                main, user = (_stream(container, streams, name) for name in ("powerpoint document", "current user"))
-                return ole_powerpoint.read(main, user, source.name)
+                names = ("powerpoint document", "current user", "pictures")
+                main, user, pictures = (_stream(container, streams, name) for name in names)
+                return ole_powerpoint.read(main, user, source.name, pictures)
     except (DamagedError, EncryptedError, TooLargeError):
         raise
     except Exception as bad:  # olefile and struct raise a dozen kinds on hostile offsets
@@ -111,6 +116,16 @@ def _ole(source: Path) -> OfficeContent | None:
     if is_encrypted:
         raise EncryptedError("it needs a password", source.name, ASK_OPEN)
     return None
+
+
+def _icons(container: olefile.OleFileIO, streams: dict[str, list[str]]) -> frozenset[int]:
+    """The embedded objects of a Word document that are shown as an icon, by number."""
+    found = set()
+    for name in streams:
+        number = OBJECT_INFO.fullmatch(name)
+        if number is not None and int.from_bytes(_stream(container, streams, name)[:2], "little") & SHOWN_AS_ICON:
+            found.add(int(number[1]))
+    return frozenset(found)
 
 
 def _stream(container: olefile.OleFileIO, streams: dict[str, list[str]], name: str) -> bytes:

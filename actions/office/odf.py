@@ -13,8 +13,9 @@ from dataclasses import dataclass, field
 from actions.errors import DamagedError
 from actions.office import charts, sketch
 from actions.office.content import Comment, Gathering, OfficeContent, Struck, kept
-from actions.office.drawing import note_picture
-from actions.office.package import ASK, Element, Package, attribute, local
+from actions.office.drawing import note_metafile, note_picture
+from actions.office.metafiles import note
+from actions.office.package import ASK, Element, Package, attribute, from_base64, local
 
 SKIPPED = frozenset(
     {"note-citation", "footnote-citation", "endnote-citation", "title", "desc", "event-listeners", "script", "forms",
@@ -208,9 +209,8 @@ def _drawing(element: Element, name: str, walk: _Walk) -> None:
         _object(element, walk)
         return
     if name == "image":
-        address = attribute(element, "href") or f"inline picture {len(gathering.pictures)}"
         if not walk.is_pattern:
-            note_picture(gathering, walk.package, address.removeprefix("./").removeprefix("#"))
+            _picture(element, walk)
         return
     words: list[str] = []
     side = _Walk(walk.package, gathering, words, walk.hidden_styles, walk.is_pattern, struck=walk.struck)
@@ -218,7 +218,20 @@ def _drawing(element: Element, name: str, walk: _Walk) -> None:
     for child in element:
         if child not in alternatives[1:]:  # a frame shows the first form that a reader can; the rest stand in for it
             _visit(child, side)
+    if alternatives and local(alternatives[0]) == "object-ole" and not walk.is_pattern:
+        for image in element.iterfind("{*}image"):  # nothing but this picture shows what another program keeps in the object
+            note_metafile(gathering, walk.package, attribute(image, "href").removeprefix("./"))
     walk.later.extend([*words, *side.later, "\n"])
+
+
+def _picture(element: Element, walk: _Walk) -> None:
+    gathering, inline = walk.gathering, element.find("{*}binary-data")
+    if inline is None or attribute(element, "href"):
+        note_picture(gathering, walk.package, attribute(element, "href").removeprefix("./").removeprefix("#"))
+        return
+    known, key = len(gathering.metafiles), f"inline picture {len(gathering.pictures) + len(gathering.vectors)}"
+    note(gathering, key, from_base64(inline.text or ""))
+    (gathering.vectors if len(gathering.metafiles) > known else gathering.pictures).add(key)
 
 
 def _object(element: Element, walk: _Walk) -> None:

@@ -13,7 +13,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from actions.errors import DamagedError, EncryptedError
+from actions.office import blips
 from actions.office.content import Comment, Gathering, OfficeContent
+from actions.office.metafiles import is_apart
 from actions.office.package import ASK
 from actions.office.records import SHAPE_OPTIONS, Record, blip_kinds, children, is_drawn, record_at, shape_pictures, walk
 
@@ -21,7 +23,8 @@ DOCUMENT, DOCUMENT_ATOM = 1000, 1001
 SLIDE_PERSIST, SLIDE_INFO, LIST_WITH_TEXT = 1011, 1017, 4080
 TEXT_HEADER, TEXT_CHARS, TEXT_BYTES, OUTLINE_REFERENCE, TEXT_STRING = 3999, 4000, 4008, 3998, 4026
 HEADERS_FOOTERS, COMMENT, USER_EDIT, PERSIST_DIRECTORY = 4057, 12000, 4085, 6002
-OLE_EMBED = 4044
+OLE_EMBED, OLE_OBJECT, OBJECT_REFERENCE, PROGRAM = 4044, 4035, 3009, 2
+AS_ICON = 4  # DVASPECT_ICON
 SHAPE, TEXT_BOX, CLIENT_ANCHOR, CLIENT_DATA = 0xF004, 0xF00D, 0xF010, 0xF011
 PLACEHOLDER = 3011
 NOTES_FURNITURE = frozenset({5, 7, 8, 9, 10, 11})  # PlaceholderEnum: slide image, date, number, footer, header
@@ -36,11 +39,14 @@ class _Deck:
 
     gathering: Gathering
     blips: list[int] = field(default_factory=list)
+    store: list[Record] = field(default_factory=list)
+    pictures: bytes = b""
+    apart: frozenset[int] = frozenset()  # objects whose picture is not compared
     size: tuple[int, int] = (0, 0)
 
 
-def read(stream: bytes, current_user: bytes, name: str) -> OfficeContent:
-    """Read a presentation from its main stream and the stream that names its last edit.
+def read(stream: bytes, current_user: bytes, name: str, pictures: bytes = b"") -> OfficeContent:
+    """Read a presentation from its main stream, the stream that names its last edit, and that of its *pictures*.
 
     Raises:
         DamagedError: No document record can be reached.
@@ -53,8 +59,10 @@ def read(stream: bytes, current_user: bytes, name: str) -> OfficeContent:
     if document is None or document.kind != DOCUMENT:
         raise DamagedError("its document record cannot be found", name, ASK)
     deck = _Deck(Gathering("presentation", "bevara powerpoint binary reader", slides=0))
-    deck.blips = blip_kinds(document)
-    deck.gathering.embedded = sum(1 for record in walk(document) if record.kind == OLE_EMBED)
+    deck.blips, deck.store, deck.pictures = blip_kinds(document), blips.store(document), pictures
+    objects = [record for record in walk(document) if record.kind == OLE_EMBED]
+    deck.gathering.embedded = len(objects)
+    deck.apart = frozenset(number for record in objects for number in _apart(record))
     for child in children(document.data):
         if child.kind == DOCUMENT_ATOM and len(child.data) >= 8:
             deck.size = struct.unpack_from("<2i", child.data)
@@ -165,6 +173,23 @@ def _shape(shape: Record, which: int, outline: list[str], lines: list[str], deck
         elif part.kind == SHAPE_OPTIONS and which == 0:
             for number, is_vector in shape_pictures(part, deck.blips):
                 (deck.gathering.vectors if is_vector else deck.gathering.pictures).add(str(number))
+                if is_vector and not _is_apart(parts, deck):
+                    blips.note_entry(deck.gathering, str(number), deck.store[number - 1], deck.pictures)
+
+
+def _apart(embedded: Record) -> Iterator[int]:
+    """The number of an embedded object, where its picture is not compared."""
+    inside = list(children(embedded.data))
+    program = next((_string(one) for one in inside if one.kind == TEXT_STRING and one.instance == PROGRAM), "")
+    for atom in (one for one in inside if one.kind == OLE_OBJECT and len(one.data) >= 12):
+        aspect, _, number = struct.unpack_from("<3I", atom.data)
+        if is_apart(program, as_icon=aspect == AS_ICON):
+            yield number
+
+
+def _is_apart(parts: list[Record], deck: _Deck) -> bool:
+    inside = [one for part in parts if part.kind == CLIENT_DATA for one in children(part.data) if one.kind == OBJECT_REFERENCE]
+    return any(len(one.data) >= 4 and struct.unpack_from("<I", one.data)[0] in deck.apart for one in inside)
 
 
 def _is_beyond(parts: list[Record], size: tuple[int, int]) -> bool:

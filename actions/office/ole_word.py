@@ -14,7 +14,9 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from actions.errors import DamagedError, EncryptedError
+from actions.office import blips
 from actions.office.content import Comment, Gathering, OfficeContent, is_computed, kept
+from actions.office.metafiles import is_apart
 from actions.office.package import ASK
 from actions.office.records import SHAPE_OPTIONS, blip_kinds, is_drawn, record_at, shape_pictures, walk
 from actions.office.word_runs import Run, read_runs
@@ -32,6 +34,7 @@ GROUP, BODY_DRAWING = 0xF000, 0
 _PLAIN = {7: "\n", 9: "\t", 11: "\n", 12: "\n", 13: "\n", 14: "\n", 30: "-", 31: "\u00ad", 0xA0: " "}
 _CONTROL = {code: _PLAIN.get(code, "") for code in range(32)}
 _PICTURE = "\x01"
+ICON = "\0"  # behind the instruction of a field whose object is shown as an icon
 _FIELD = re.compile("[\x13\x14\x15]")
 
 
@@ -80,12 +83,13 @@ def read_fib(stream: bytes, name: str) -> Fib:
     return Fib(version, flags, where, **spans, text_start=text_start)
 
 
-def read(stream: bytes, tables: dict[str, bytes], name: str) -> OfficeContent:
+def read(stream: bytes, tables: dict[str, bytes], name: str, icons: frozenset[int] = frozenset()) -> OfficeContent:
     """Read a document.
 
     Args:
         stream: The WordDocument stream.
         tables: "0Table", "1Table" and "Data" where they exist.
+        icons: Numbers of the embedded objects that are shown as an icon.
 
     Raises:
         DamagedError: Piece table or text are not where they should be.
@@ -100,30 +104,35 @@ def read(stream: bytes, tables: dict[str, bytes], name: str) -> OfficeContent:
         raise DamagedError("its piece table claims more text than the file holds", name, ASK)
     runs = read_runs(stream, table, tables.get("Data", b""), fib.runs, is_97=fib.version >= WORD_97)
     gathering = Gathering("text", "bevara word binary reader")
-    _shapes(gathering, table[fib.shapes[0] : fib.shapes[0] + max(fib.shapes[1], 0)])
+    _shapes(gathering, table[fib.shapes[0] : fib.shapes[0] + max(fib.shapes[1], 0)], stream)
     start = 0
     for part, count in fib.counts.items():
-        _part(gathering, part, _marked(stream, pieces, runs, start, start + count))
+        _part(gathering, part, _marked(stream, pieces, runs, start, start + count), frozenset(map(str, icons)))
         start += count
     gathering.deletions = sum(1 for run in runs if run.deleted)
     gathering.insertions = sum(1 for run in runs if run.inserted)
+    for place in sorted(gathering.vectors):
+        if place.isdecimal():
+            blips.note_inline(gathering, place, tables.get("Data", b""), int(place))
     if sum(piece.length for piece in pieces) < fib.counts["body"]:
         gathering.damage = "its text is shorter than its directory says"
     return gathering.content()
 
 
-def _shapes(gathering: Gathering, drawings: bytes) -> None:
+def _shapes(gathering: Gathering, drawings: bytes, stream: bytes) -> None:
     """Count the pictures of floating shapes: the picture store first, then the body's drawing, then the headers'."""
     store = record_at(drawings, 0)
     if store is None or store.kind != GROUP:
         return
-    kinds = blip_kinds(store)
+    kinds, entries = blip_kinds(store), blips.store(store)
     at = 8 + len(store.data)
     while (drawing := record_at(drawings, at + 1)) is not None:
         for record in walk(drawing) if drawings[at] == BODY_DRAWING else ():
             gathering.shapes += is_drawn(record)
             for number, is_vector in shape_pictures(record, kinds) if record.kind == SHAPE_OPTIONS else ():
                 (gathering.vectors if is_vector else gathering.pictures).add(f"shape {number}")
+                if is_vector:
+                    blips.note_entry(gathering, f"shape {number}", entries[number - 1], stream)
         at += 9 + len(drawing.data)
 
 
@@ -188,7 +197,7 @@ def _run_start(run: Run) -> int:
     return run.start
 
 
-def _part(gathering: Gathering, part: str, marked: list[tuple[str, Run | None]]) -> None:
+def _part(gathering: Gathering, part: str, marked: list[tuple[str, Run | None]], icons: frozenset[str]) -> None:
     """Sort one part's text into streams, and follow its fields."""
     stream: list[str] = []
     fields: list[list[str] | str] = []
@@ -198,7 +207,8 @@ def _part(gathering: Gathering, part: str, marked: list[tuple[str, Run | None]])
             if piece == "\x13":
                 fields.append([])
             elif piece == "\x14":
-                fields[-1:] = ["".join(fields[-1])] if fields else []
+                mark = ICON if run is not None and run.embedded and run.picture_id in icons else ""
+                fields[-1:] = ["".join(fields[-1]) + mark] if fields else []
             elif piece == "\x15":
                 del fields[-1:]
             elif fields and isinstance(fields[-1], list):
@@ -218,7 +228,8 @@ def _put(
         gathering.strike(stream, plain)
         return
     if run is not None and run.picture and in_body and _PICTURE in text:
-        (gathering.pictures if run.picture == "raster" else gathering.vectors).add(run.picture_id)
+        name = f"apart {run.picture_id}" if any(isinstance(one, str) and _is_apart(one) for one in fields) else run.picture_id
+        (gathering.pictures if run.picture == "raster" else gathering.vectors).add(name)
     if run is not None and run.embedded and _PICTURE in text:
         gathering.embedded += 1
     if run is not None and run.hidden:
@@ -228,6 +239,12 @@ def _put(
     else:
         gathering.part_asides()
         stream.append(plain)
+
+
+def _is_apart(instruction: str) -> bool:
+    """Whether a field shows an embedded object whose picture is not compared."""
+    words = instruction.split()
+    return words[:1] == ["EMBED"] and is_apart(words[1] if len(words) > 1 else "", as_icon=instruction.endswith(ICON))
 
 
 def _store(gathering: Gathering, part: str, stream: list[str]) -> None:

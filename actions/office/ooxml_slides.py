@@ -7,12 +7,14 @@ Source: ECMA-376-1:2016 §19 (PresentationML), §20, §21 (DrawingML).
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from actions.errors import DamagedError
 from actions.office import charts, sketch
 from actions.office.content import Comment, Gathering, OfficeContent
-from actions.office.drawing import diagram_text, note_picture
+from actions.office.drawing import METAFILE_ENDINGS, diagram_text, note_metafile, note_picture
+from actions.office.metafiles import is_apart
 from actions.office.package import ASK, Element, Package, attribute, local
 
 SKIPPED = frozenset({"Fallback", "extLst", "txStyles", "timing", "transition", "custDataLst"})
@@ -29,6 +31,7 @@ class _Walk:
     relations: dict[str, tuple[str, str]]
     is_pattern: bool = False  # a layout or master: its placeholders are not shown
     in_group: bool = False
+    is_apart: bool = False  # inside an object whose picture is not compared
 
 
 def read(package: Package, main: str) -> OfficeContent:
@@ -102,7 +105,9 @@ def _visit(element: Element, walk: _Walk) -> None:
         target = walk.relations.get(attribute(element, "embed"), ("", ""))[1]
         if target and not walk.is_pattern:
             has_svg = element.find(".//{*}svgBlip") is not None  # the raster beside it is only for older readers
-            note_picture(walk.gathering, walk.package, target, is_vector=has_svg)
+            note_picture(walk.gathering, walk.package, target, is_vector=has_svg, is_read=not walk.is_apart)
+    elif name == "graphicData" and (objects := list(element.iter("{*}oleObj"))):
+        _object(element, objects, walk)
     elif name == "chart" and attribute(element, "id"):
         walk.gathering.embedded += 1
         walk.gathering.chart(charts.ooxml(walk.package, walk.relations.get(attribute(element, "id"), ("", ""))[1]))
@@ -111,6 +116,33 @@ def _visit(element: Element, walk: _Walk) -> None:
     else:
         walk.gathering.embedded += name == "oleObj"
         _children(element, walk)
+
+
+def _object(element: Element, objects: list[Element], walk: _Walk) -> None:
+    """An embedded object: its picture stands in the form for older programs, or in a drawing beside the slide."""
+    before = walk.is_apart
+    walk.is_apart = any(is_apart(one.get("progId", ""), as_icon=one.get("showAsIcon", "0") not in OFF) for one in objects)
+    if not (walk.is_apart or walk.is_pattern):
+        blips = [attribute(blip, "embed") for blip in element.iterfind(".//{*}oleObj/{*}pic/{*}blipFill/{*}blip")]
+        for part in [walk.relations.get(blip, ("", ""))[1] for blip in blips] or _beside(objects, walk):
+            if part.lower().endswith(METAFILE_ENDINGS):
+                note_metafile(walk.gathering, walk.package, part)
+    _children(element, walk)
+    walk.is_apart = before
+
+
+def _beside(objects: list[Element], walk: _Walk) -> Iterator[str]:
+    """The pictures that files of 2007 keep in a VML drawing, by the objects' names there."""
+    names = {one.get("spid", "") for one in objects}
+    for kind, part in walk.relations.values():
+        try:
+            root = walk.package.xml(part) if kind == "vmlDrawing" else None
+        except DamagedError:  # much VML is not well-formed
+            continue
+        pictures = walk.package.relations(part) if root is not None else {}
+        for shape in root.iter("{*}shape") if root is not None else ():
+            if shape.get("id", "") in names:
+                yield from (pictures.get(attribute(data, "relid"), ("", ""))[1] for data in shape.iterfind("{*}imagedata"))
 
 
 def _children(element: Element, walk: _Walk) -> None:

@@ -33,6 +33,7 @@ class Walk:
     notes: dict[str, list[str]] = field(default_factory=lambda: {"footnote": [], "endnote": []})
     header_ids: list[str] = field(default_factory=list)
     deleted: int = 0
+    is_apart: bool = False  # inside an object whose picture is not compared
     hidden_paragraph: bool = False
 
     def write(self, text: str, *, hidden: bool = False) -> None:

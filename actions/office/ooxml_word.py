@@ -13,6 +13,7 @@ from actions.errors import DamagedError
 from actions.office import charts
 from actions.office.content import Comment, Gathering, OfficeContent, kept
 from actions.office.drawing import diagram_text, note_picture
+from actions.office.metafiles import is_apart
 from actions.office.ooxml_styles import UNNAMED, hidden_styles, is_on
 from actions.office.ooxml_walk import Field, Walk
 from actions.office.package import ASK, Element, Package, attribute, local
@@ -197,7 +198,8 @@ def _blip(element: Element, walk: Walk) -> None:
     identifier = attribute(element, "embed") or attribute(element, "id") or attribute(element, "src")
     if identifier and not walk.deleted and walk.stream is not walk.gathering.headers:
         has_svg = element.find(".//{*}svgBlip") is not None  # the raster beside it is only for older readers
-        note_picture(walk.gathering, walk.package, walk.relations.get(identifier, ("", identifier))[1], is_vector=has_svg)
+        part = walk.relations.get(identifier, ("", identifier))[1]
+        note_picture(walk.gathering, walk.package, part, is_vector=has_svg, is_read=not walk.is_apart)
 
 
 def _chart(element: Element, walk: Walk) -> None:
@@ -217,7 +219,11 @@ def _formula(element: Element, walk: Walk) -> None:
 
 def _object(element: Element, walk: Walk) -> None:
     walk.gathering.embedded += 1
+    before = walk.is_apart
+    objects = element.iterfind("{*}OLEObject")
+    walk.is_apart = any(is_apart(attribute(one, "ProgID"), as_icon=attribute(one, "DrawAspect") == "Icon") for one in objects)
     _children(element, walk)
+    walk.is_apart = before
 
 
 def _shape(element: Element, walk: Walk) -> None:

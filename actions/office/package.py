@@ -7,6 +7,7 @@ Source: ECMA-376-2:2021 §6.5 (relationships), §9 (zip); OASIS ODF 1.3 part 2 �
 
 from __future__ import annotations
 
+import base64
 import posixpath
 import zipfile
 import zlib
@@ -58,6 +59,14 @@ def parse_xml(data: bytes, subject: str) -> Element:
         raise DamagedError(f"its XML cannot be read: {bad}", subject, ASK) from bad
 
 
+def from_base64(text: str) -> bytes:
+    """Bytes written as letters; none where they are broken."""
+    try:
+        return base64.b64decode(text)
+    except ValueError:
+        return b""
+
+
 @dataclass(slots=True)
 class Package:
     """Parts by name. Use as a context manager; ``open`` or ``flat`` makes one."""
@@ -65,6 +74,7 @@ class Package:
     subject: str
     archive: zipfile.ZipFile | None = None
     parts: dict[str, Element] = field(default_factory=dict)
+    blobs: dict[str, str] = field(default_factory=dict)  # of a flat file: base64
     read_bytes: int = 0
 
     @classmethod
@@ -91,7 +101,9 @@ class Package:
             data = part.find(f"{{{FLAT}}}xmlData")
             if data is not None and len(data):
                 parts[attribute(part, "name").lstrip("/")] = data[0]
-        return cls(subject, None, parts)
+        found = ((part, part.find(f"{{{FLAT}}}binaryData")) for part in root.iterchildren(f"{{{FLAT}}}part"))
+        blobs = {attribute(part, "name").lstrip("/"): data.text or "" for part, data in found if data is not None}
+        return cls(subject, None, parts, blobs)
 
     def __enter__(self) -> Self:
         return self
@@ -121,7 +133,7 @@ class Package:
             TooLargeError: Beyond the bounds above.
         """
         if self.archive is None:
-            return None
+            return from_base64(self.blobs[name]) if name in self.blobs else None
         try:
             info = self.archive.getinfo(name)
         except KeyError:

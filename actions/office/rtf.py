@@ -15,6 +15,7 @@ from pathlib import Path
 from actions.errors import DamagedError, TooLargeError
 from actions.office import rtf_words as words
 from actions.office.content import Comment, Gathering, OfficeContent, is_computed, kept
+from actions.office.metafiles import is_apart, note
 
 SOURCE_BYTES = 400_000_000
 GROUPS_DEEP = 10_000  # real files stay below 100; bounds memory on a file of nothing but braces
@@ -56,6 +57,7 @@ class _Reader:
     comment: list[str] = field(default_factory=list)
     author: list[str] = field(default_factory=list)
     shape_property: list[str] = field(default_factory=list)
+    object_class: list[str] = field(default_factory=list)
     picture: str = ""
     picture_data: bytes = b""
 
@@ -80,7 +82,10 @@ def read(source: Path) -> OfficeContent:
     while (token := _TOKEN.match(data, position)) is not None:
         position = token.end()
         if token["word"] is not None and token["word"] == b"bin" and token["number"]:
-            position += max(0, int(token["number"]))  # raw bytes, not RTF
+            raw = data[position : position + max(0, int(token["number"]))]  # raw bytes, not RTF
+            position += len(raw)
+            if reader.group.destination == words.PICTURE:
+                reader.picture_data += raw.hex().encode()
         else:
             _take(token, reader, source.name)
             if not reader.stack:
@@ -144,7 +149,10 @@ def _close(reader: _Reader) -> None:
 def _keep_picture(reader: _Reader, around: str) -> None:
     if reader.picture and around in {words.BODY, words.PROPERTY} and not reader.group.deleted:
         kind = reader.gathering.vectors if reader.picture in words.VECTORS else reader.gathering.pictures
-        kind.add(hashlib.sha256(reader.picture_data).hexdigest())
+        key = hashlib.sha256(reader.picture_data).hexdigest()
+        kind.add(key)
+        if reader.picture in words.VECTORS and not is_apart("".join(reader.object_class).strip()):
+            note(reader.gathering, key, words.from_hex(reader.picture_data))
     reader.picture, reader.picture_data = "", b""
 
 
@@ -181,6 +189,8 @@ def _write(text: str, reader: _Reader) -> None:
     if group.destination == words.INSTRUCTION:
         if group.instruction is not None:
             group.instruction.append(text)
+    elif group.destination == words.OBJECT_CLASS:
+        reader.object_class.append(text)
     elif group.destination not in streams:
         return
     elif group.deleted:
@@ -232,6 +242,7 @@ def _destination(word: str, reader: _Reader) -> None:
         reader.gathering.shapes += 1
     elif word == "object":
         reader.gathering.embedded += 1
+        reader.object_class.clear()
     elif word == "sn":
         reader.shape_property.clear()
     elif word in {"footnote", "shptxt", "dptxbxtext"}:

@@ -32,6 +32,7 @@ INSTRUCTION: Final = "instruction"
 PICTURE: Final = "picture"
 FONTS: Final = "fonts"
 PROPERTY_NAME: Final = "property name"
+OBJECT_CLASS: Final = "object class"
 PROPERTY: Final = "property"  # of a shape in the body: no text, but its picture
 PICTURE_PROPERTY: Final = "pib"
 SKIP: Final = "skip"
@@ -42,16 +43,23 @@ DESTINATIONS: Final = {
     **dict.fromkeys(("footnote", "shptxt", "dptxbxtext"), BODY),
     **dict.fromkeys(("shppict", "shpinst", "shp", "do", "ud", "result", "fldrslt", "field", "object", "shpgrp"), OUTER),
     **dict.fromkeys(
-        ("stylesheet", "colortbl", "info", "nonshppict", "objdata", "objclass", "objname", "objalias", "pntext", "listtext",
+        ("stylesheet", "colortbl", "info", "nonshppict", "objdata", "objname", "objalias", "pntext", "listtext",
          "upr", "xe", "tc", "tcn", "shprslt", "bkmkstart", "bkmkend", "filetbl", "listtable", "listoverridetable",
          "revtbl", "rsidtbl", "generator", "private", "atnid", "atnref", "atndate", "atntime", "atnicn", "atnparent", "atnstart",
          "ftnsep", "ftnsepc", "ftncn", "aftnsep", "aftnsepc", "aftncn", "nonesttables", "themedata", "datastore", "falt",
          "template", "pntxta", "pntxtb", "rxe", "txe", "pgdsctbl", "background", "nextfile"), SKIP),
-    "sn": PROPERTY_NAME, "sv": PROPERTY,
+    "objclass": OBJECT_CLASS, "sn": PROPERTY_NAME, "sv": PROPERTY,
     "annotation": COMMENT, "atnauthor": AUTHOR, "fldinst": INSTRUCTION, "pict": PICTURE, "fonttbl": FONTS,
 }  # fmt: skip
+NOT_HEX: Final = bytes(code for code in range(256) if code not in b"0123456789abcdefABCDEF")
 RASTERS: Final = frozenset({"pngblip", "jpegblip", "dibitmap", "wbitmap"})
 VECTORS: Final = frozenset({"emfblip", "wmetafile", "macpict"})
+
+
+def from_hex(data: bytes) -> bytes:
+    """A picture's bytes, which RTF writes as hexadecimal digits; what is none is passed over."""
+    digits = data.translate(None, NOT_HEX)
+    return bytes.fromhex(digits[: len(digits) & ~1].decode())
 
 
 def codec(page: int) -> str:

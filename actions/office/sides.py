@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from actions.office.content import OfficeContent
@@ -18,6 +18,14 @@ Misplaced = Callable[[Sequence[tuple[Box, ...]]], list[str]]
 def nowhere(_slides: Sequence[tuple[Box, ...]]) -> list[str]:
     """Where there is no result to look at."""
     return ["all"]
+
+
+Bitmaps = Callable[[], Iterable[str]]
+
+
+def no_bitmaps() -> tuple[str, ...]:
+    """Where nothing reads bitmaps."""
+    return ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +48,7 @@ class Sides:
         why: Who speaks for the source when not our own reader.
         reread: The PDF's text by place.
         misplaced: The slides whose ink does not stand where the source has its shapes.
+        bitmaps: The words that can be read in each of the result's bitmaps.
     """
 
     content: OfficeContent | None
@@ -49,6 +58,7 @@ class Sides:
     why: str
     reread: Reread = nothing
     misplaced: Misplaced = nowhere
+    bitmaps: Bitmaps = no_bitmaps
 
 
 def first(label: str, items: Sequence[str]) -> str:
