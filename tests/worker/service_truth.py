@@ -5,6 +5,7 @@ Asked of the store's own texts and keys by tools that are not the service's, and
 
 from __future__ import annotations
 
+import json
 import os
 from collections import Counter
 from collections.abc import Mapping
@@ -122,6 +123,16 @@ def _root_is_valid(bucket: Bucket, job: JobView, sent: Mapping[str, bytes], fold
     (records,) = home.glob("v*/content/metadata/records/*.jsonl")
     assert len(records.read_bytes().splitlines()) >= len(sent)
     _schema().assertValid(etree.parse(home / "v1" / "content" / "metadata" / "premis.xml"))
+
+
+def originals_of(bucket: Bucket, object_id: str, folder: Path) -> set[str]:
+    """What the newest version holds of the deliveries, when all of the store is whole; *folder* is made for what is downloaded."""
+    inventories = [json.loads(path.read_bytes()) for path in download(bucket, folder).glob("*/*/*/*/inventory.json")]
+    (folder / MARKER[0]).write_bytes(MARKER[1])
+    assert [str(finding) for finding in verify(folder) if finding.severity is Severity.ERROR] == []
+    (found,) = (one for one in inventories if one["id"] == object_id)
+    paths = [path for paths in found["versions"][found["head"]]["state"].values() for path in paths]
+    return {path.removeprefix("original/") for path in paths if path.startswith("original/")}
 
 
 def _home(root: Path, object_id: str) -> Path:

@@ -18,6 +18,7 @@ import sqlalchemy as sa
 from tests import samples
 from tests.installation import Installation, installed, wait_for
 from tests.servers import redis as redis_servers
+from tests.worker.service_truth import bucket_of, originals_of
 from worker.ledger.schema import contents, events, tasks
 from worker.queue.posts import Posts
 from worker.queue.redis_broker import on_redis
@@ -179,6 +180,23 @@ def test_a_manifest_in_the_delivery_is_believed_or_the_job_says_why_not(site: In
     assert good.state == "finished"
     assert (bad.state, bad.error_code) == ("failed", "checksums")
     assert "line 1" in str(bad.error)
+
+
+def test_a_name_that_the_package_has_otherwise_stops_nobody(site: Installation, tmp_path) -> None:
+    """A folder of the version before is a file now: the file is returned, told the same the next time, and no other waits."""
+    folder = texts(site.inbox("lund") / "namn" / "a", 1).parent
+    assert site.until_over("lund", site.submit("lund", "namn")).version == 1
+    (folder / "a" / "000.txt").unlink()
+    (folder / "a").rmdir()
+    (folder / "a").write_text("en fil nu\n", "utf-8")
+    (folder / "b.txt").write_text("och en till\n", "utf-8")
+
+    for _ in range(2):
+        job = site.submit("lund", "namn")
+        ended = site.until_over("lund", job)
+        assert (ended.state, ended.error) == ("finished", None)
+        assert statuses(site, job) == {"a": ("returned", "name-taken"), "b.txt": ("kept", "ok")}
+    assert originals_of(bucket_of(site, "lund"), ended.object_id, tmp_path / "copy") == {"a/000.txt", "b.txt"}
 
 
 def test_failed_files_are_tried_again_alone(site: Installation) -> None:

@@ -20,7 +20,12 @@ from worker.policy.plan import Plan, Verb
 from worker.record import FileRecord, Status
 from worker.store.contract import Stored
 
-STATUS_UNSTAGED = {"unreadable": Status.FAILED, "changed-while-read": Status.FAILED, "missing": Status.RETURNED}
+STATUS_UNSTAGED = {
+    "unreadable": Status.FAILED,
+    "changed-while-read": Status.FAILED,
+    "missing": Status.RETURNED,
+    "name-taken": Status.RETURNED,
+}
 
 
 def not_staged(task: Task, no: NotStagedError) -> FileRecord:

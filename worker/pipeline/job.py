@@ -20,6 +20,7 @@ from worker.ledger.facts import Found, Job
 from worker.paths import archival_path
 from worker.pipeline.aside import set_aside
 from worker.pipeline.hosts import HostPool
+from worker.pipeline.names import bar_taken_names
 from worker.pipeline.preserve import preserve
 from worker.pipeline.services import Services
 from worker.pipeline.source import FolderSource
@@ -82,6 +83,7 @@ class EmbeddedJob:
                 yield Found(seen.path, archival_path(seen.path), seen.size_bytes, seen.mtime_ns, seen.kind.value)
 
         self._archive.ledger.add_tasks(self.job, found())
+        bar_taken_names(self._archive.ledger, self.job)
         done = self._archive.ledger.counts(self.job)["done"] if self.job.continued else 0
         return files - done, size
 

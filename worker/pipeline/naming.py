@@ -1,7 +1,7 @@
 """Where a file and its derivatives stand in the package: logical paths of the OCFL object (design.md §7).
 
 No two files of a package can be given one path, and none a path that is another's folder; the rules below see to it
-without asking what else the package holds.
+without asking what else the package holds, as long as no original has a name that is another's folder (``names``).
 """
 
 from __future__ import annotations

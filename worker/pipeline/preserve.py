@@ -22,6 +22,7 @@ from worker.pipeline.aside import not_as_sent, not_staged, unreadable
 from worker.pipeline.bench import Bench, StepFailedError
 from worker.pipeline.expected import differs
 from worker.pipeline.message import message
+from worker.pipeline.names import NAME_TAKEN, name_taken
 from worker.pipeline.scan import Kind
 from worker.pipeline.services import DroppedError, Services
 from worker.pipeline.stage import NotStagedError
@@ -65,7 +66,7 @@ def _result(services: Services, task: Task) -> Result:
     try:
         stored = services.source.stage_into(services.draft, task.raw_path, Kind(task.kind), logical)
     except NotStagedError as no:
-        return Result(not_staged(task, no))
+        return Result(name_taken(services.ledger, task) if no.reason == NAME_TAKEN else not_staged(task, no))
     try:
         if services.expected and (wrong := differs(services.expected.of(task.path), stored.sha256, stored.sha512)):
             held = Held(stored.sha512, stored.sha256, stored.size_bytes, stored.content_path)

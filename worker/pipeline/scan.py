@@ -23,6 +23,7 @@ class Kind(StrEnum):
     UNREADABLE_FOLDER = "unreadable-folder"
     MISSING = "missing"  # named by the checksums that came along, and not there
     UNSAFE_NAME = "unsafe-name"  # a key of a bucket with '..' or an empty part
+    NAME_TAKEN = "name-taken"  # the package cannot give its name: see ``names``
 
 
 @dataclass(frozen=True, slots=True)

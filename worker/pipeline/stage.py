@@ -92,6 +92,13 @@ def not_a_file(kind: Kind, name: str) -> NotStagedError:
             "Deliver it under a plain name.",
             code="unsafe-name",
         )
+    if kind is Kind.NAME_TAKEN:
+        return NotStagedError(
+            "has a name that the package cannot give: it was named, not read",
+            name,
+            "Deliver it under another name, or as a package of its own.",
+            code="name-taken",
+        )
     return NotStagedError(
         f"is a {kind.value}, not a file: it was named, not read", name, "Remove it from the delivery.", code="not-a-regular-file"
     )

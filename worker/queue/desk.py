@@ -122,7 +122,7 @@ def expected_of(service: Service, job: Job) -> Expected | None:
         ExpectedError: The list cannot be used.
     """
     asked = sa.select(jobs.c.expected).where(jobs.c.id == job.id)
-    text = next((row.expected for row in service.ledger.stream(asked)), None)
+    text = service.ledger.transactions.read(lambda db: db.scalar(asked))
     if not text:
         return None
     folder = service.scratch.folder / "expected"

@@ -22,6 +22,7 @@ from worker.observe.logs import bound
 from worker.observe.metrics import Metrics
 from worker.paths import archival_path, raw_path
 from worker.pipeline.expected import Expected
+from worker.pipeline.names import bar_taken_names
 from worker.pipeline.scan import Kind
 from worker.queue.desk import expected_of
 from worker.queue.files import Bearings
@@ -116,6 +117,7 @@ class Steps:
             return None  # what its files are compared with has changed: it is scanned again, from the beginning
         if step.retry_of:
             service.ledger.add_tasks(job, service.ledger.queue.failed_files(step.retry_of, step.retry_reason))
+            bar_taken_names(service.ledger, job)
             return _After(JobState.OPEN)
         expected = expected_of(service, job)
         try:
@@ -125,6 +127,7 @@ class Steps:
         finally:
             if expected is not None:
                 expected.close()
+        bar_taken_names(service.ledger, job)
         return _After(JobState.OPEN)
 
     def _found(self, job: Job) -> Iterator[Found]:

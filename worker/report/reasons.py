@@ -221,6 +221,14 @@ REASONS: Mapping[str, Reason] = {
         ),
         _ask("filen under ett vanligt namn.", "the file under a plain name."),
     ),
+    "name-taken": Reason(
+        Text("Namnet är upptaget", "The name is taken"),
+        Text(
+            "Paketet har en mapp med filens namn, eller en fil där namnet har en mapp. Filen är inte bevarad.",
+            "The package has a folder of the file's name, or a file where the name has a folder. The file is not preserved.",
+        ),
+        _ask("filen under ett annat namn, eller som ett eget paket.", "the file under another name, or as a package of its own."),
+    ),
     "symlink": Reason(
         Text("Symbolisk länk", "Symbolic link"),
         Text(

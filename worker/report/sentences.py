@@ -73,8 +73,8 @@ def _unread(count: int) -> Text:
     shown = numeral(count)
     sv, en = ("post", "entry") if count == 1 else ("poster", "entries")
     return Text(
-        f"{shown.sv} {sv} hade inget innehåll som gick att läsa och finns inte i arkivet.",
-        f"{shown.en} {en} had no content that could be read, and {'is' if count == 1 else 'are'} not in the archive.",
+        f"{shown.sv} {sv} kunde inte tas emot och finns inte i arkivet.",
+        f"{shown.en} {en} could not be taken in, and {'is' if count == 1 else 'are'} not in the archive.",
     )
 
 
