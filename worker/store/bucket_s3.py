@@ -35,7 +35,7 @@ from worker.store.s3_words import MISSING, S3Words, status_of
 
 CONNECT_S, READ_S = 5.0, 60.0  # a server that says nothing for so long is asked again, then given up for now
 RETRIES = 3  # within about two seconds; longer waits are the queue's, where they hold no thread
-PART_BYTES = 16 << 20  # of an upload: one is held in memory per thread
+PART_BYTES = 8 << 20  # of an upload: the client holds up to three of them per thread
 COPY_PART_BYTES = 256 << 20  # a server copies this much well within READ_S; S3 itself allows 5 GiB
 _MAX_PARTS = 10_000  # S3's own limit
 _DELETE_BATCH = 1000  # S3's own limit
