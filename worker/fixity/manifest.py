@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
+from collections import deque
 from collections.abc import Iterable, Iterator
-from itertools import islice
+from contextlib import contextmanager
+from itertools import groupby
 from typing import Self
 
 from worker.fixity.place import Listed
@@ -33,7 +35,7 @@ class Manifest:
 
     def __init__(self) -> None:
         self._db = sqlite3.connect("", isolation_level=None)
-        self._db.executescript("PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF; PRAGMA cache_size=-32000;" + _SCHEMA)
+        self._db.executescript("PRAGMA journal_mode=MEMORY; PRAGMA synchronous=OFF; PRAGMA cache_size=-32000;" + _SCHEMA)
         self.states: dict[int, int] = {}  # a fingerprint of each version's state, in which order plays no part
 
     def __enter__(self) -> Self:
@@ -43,22 +45,36 @@ class Manifest:
         self._db.close()
 
     def load(self, rows: Iterable[Row], head: int) -> None:
-        """Fill in an inventory's rows; the newest state is kept as a whole, the older ones as fingerprints."""
-        newest = f"v{head}"
-        self._db.execute("BEGIN")
-        for row in rows:
-            if row.section == "fixity":
-                self._db.executemany(_FIXITY, ((row.digest, path) for path in row.values))
-            elif row.section == "manifest":
+        """Fill in an inventory's rows; the newest state is kept as a whole, the older ones as fingerprints.
+
+        Whatever *rows* raises leaves nothing of them behind: another inventory may be loaded instead.
+        """
+        try:
+            with self._all_or_nothing():
+                self._load(rows, f"v{head}")
+        except BaseException:
+            self.states.clear()
+            raise
+
+    def _load(self, rows: Iterable[Row], newest: str) -> None:
+        # Rows of a kind come together: handed over one by one, they cost twice as much as what SQLite does with them.
+        for (section, wide), some in groupby(rows, lambda row: (row.section, len(row.digest) == _SHA512_CHARS)):
+            if section == "fixity":
+                self._db.executemany(_FIXITY, _pairs(some))
+            elif section == "manifest":
                 # Another program's object may use SHA-256 for its manifest (OCFL 1.1 section 3.5.1).
-                sql = _MANIFEST if len(row.digest) == _SHA512_CHARS else _FIXITY
-                self._db.executemany(sql, ((row.digest, path) for path in row.values))
+                self._db.executemany(_MANIFEST if wide else _FIXITY, _pairs(some))
             else:
-                number = int(row.section.removeprefix("v"))
-                self.states[number] = self.states.get(number, 0) ^ fingerprint(row)
-                if row.section == newest:
-                    self._db.executemany("INSERT OR REPLACE INTO state VALUES (?, ?)", ((path, row.digest) for path in row.values))
-        self._db.execute("COMMIT")
+                told = self._fingerprinted(int(section.removeprefix("v")), some)
+                if section == newest:
+                    self._db.executemany("INSERT OR REPLACE INTO state (sha512, path) VALUES (?, ?)", _pairs(told))
+                else:
+                    deque(told, maxlen=0)
+
+    def _fingerprinted(self, version: int, rows: Iterable[Row]) -> Iterator[Row]:
+        for row in rows:
+            self.states[version] = self.states.get(version, 0) ^ fingerprint(row)
+            yield row
 
     def add_fixed(self, path: str, sha512: str | None, sha256: str | None = None) -> None:
         """Expect a file that is not content: namaste, inventory, sidecar."""
@@ -72,12 +88,9 @@ class Manifest:
 
     def list_names(self, names: Iterable[Listed]) -> None:
         """Take in what the place lists."""
-        source = iter(names)
-        self._db.execute("BEGIN")
-        while page := list(islice(source, _PAGE)):
-            rows = ((one.path.encode("utf-8", "backslashreplace").decode(), one.size_bytes, one.kind) for one in page)
+        rows = ((one.path.encode("utf-8", "backslashreplace").decode(), one.size_bytes, one.kind) for one in names)
+        with self._all_or_nothing():
             self._db.executemany("INSERT OR REPLACE INTO listed VALUES (?, ?, ?)", rows)
-        self._db.execute("COMMIT")
 
     # Answers
 
@@ -149,9 +162,8 @@ class Manifest:
 
     def tell(self, rows: Iterable[tuple[str, str, str, int]]) -> None:
         """Take in what the ledger says of content: (SHA-512, SHA-256, content path, size)."""
-        self._db.execute("BEGIN")
-        self._db.executemany("INSERT OR REPLACE INTO told VALUES (?, ?, ?, ?)", rows)
-        self._db.execute("COMMIT")
+        with self._all_or_nothing():
+            self._db.executemany("INSERT OR REPLACE INTO told VALUES (?, ?, ?, ?)", rows)
 
     def told_otherwise(self) -> Iterator[tuple[str, str, str]]:
         """(SHA-512, content path, what differs) of content that the ledger tells otherwise than the inventory."""
@@ -172,11 +184,26 @@ class Manifest:
         )
         yield from (row[0] for row in self._db.execute(sql))
 
+    @contextmanager
+    def _all_or_nothing(self) -> Iterator[None]:
+        self._db.execute("BEGIN")
+        try:
+            yield
+        except BaseException:
+            self._db.execute("ROLLBACK")
+            raise
+        self._db.execute("COMMIT")
+
     def _indexed(self) -> None:
         """Content by digest, made when first asked for."""
         self._db.execute("CREATE TABLE IF NOT EXISTS content_by_digest (sha512 TEXT PRIMARY KEY, path TEXT) WITHOUT ROWID")
         if self._db.execute("SELECT 1 FROM content_by_digest LIMIT 1").fetchone() is None:
             self._db.execute("INSERT OR IGNORE INTO content_by_digest SELECT sha512, path FROM content WHERE fixed = 0")
+
+
+def _pairs(rows: Iterable[Row]) -> Iterator[tuple[str, str]]:
+    """(digest, path) of every path."""
+    return ((row.digest, path) for row in rows for path in row.values)
 
 
 def fingerprint(row: Row) -> int:

@@ -21,6 +21,7 @@ _MANIFEST_OPEN = b'"manifest":{\n'
 _VERSIONS_OPEN = b'"versions":{\n'
 _STATE_CLOSE = b"}}\n"
 _HEX = frozenset(b"0123456789abcdef")
+_DECODER = json.JSONDecoder()
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,14 +160,27 @@ def rows(stream: BinaryIO, only: str | None = None) -> Iterator[Row]:
             if line[0] == ord('"') and line[1] in _HEX:  # "<digest>":[…]
                 if only not in (None, section):  # reading past is ten times faster than parsing
                     continue
-                ((digest, values),) = json.loads(b"{" + line.rstrip(b",\n") + b"}").items()
-                yield Row(section, digest, tuple(values))
+                digest, values = _line(line.decode())
+                yield Row(section, digest, values)
             elif line == _MANIFEST_OPEN:
                 section = "manifest"
             elif line.startswith(b'"v') and line != _VERSIONS_OPEN:
                 section = line[1 : line.index(b'"', 1)].decode()
     except ValueError as broken:
         raise StoreDamagedError(f"has a broken line: {broken}", "inventory.json", "Run `bevara verify` on the archive.") from broken
+
+
+def _line(text: str) -> tuple[str, tuple[str, ...]]:
+    """Digest and paths of ``"<digest>":["<path>",…],``; a third of the time that parsing it as an object takes.
+
+    Raises:
+        ValueError: It is not such a line.
+    """
+    digest, found, rest = text[1:].partition('":')
+    values, end = _DECODER.raw_decode(rest)
+    if not found or not isinstance(values, list) or rest[end:].rstrip(",\n"):
+        raise ValueError(f"what follows {digest[:16]}… is no list of paths")
+    return digest, tuple(values)
 
 
 def _foreign_rows(data: dict[str, Any]) -> Iterator[Row]:
