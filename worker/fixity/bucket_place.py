@@ -28,6 +28,8 @@ class BucketPlace:
         connect: Makes the bucket anew, with connections of its own.
     """
 
+    opens_ahead = False  # each would hold a connection
+
     def __init__(self, name: str, connect: Callable[[], Bucket], *, is_store: bool = True) -> None:
         self.name, self._connect, self._is_store = name, connect, is_store
         self._bucket = connect()

@@ -34,6 +34,8 @@ class FolderPlace:
         cached: Read by way of the page cache: faster where the bytes are in memory, and then says little of the disk.
     """
 
+    opens_ahead = True
+
     def __init__(self, name: str, root: Path, *, cached: bool = False, is_store: bool = True) -> None:
         self.name, self.url, self.root = name, root.absolute().as_uri(), root
         self._cached, self._is_store = cached, is_store
@@ -142,6 +144,8 @@ class _FileStream:
                 os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
                 if self._size >= _DIRECT_FROM_BYTES:
                     _go_direct(fd)
+                elif self._size:  # the disk works on it while others are read
+                    os.posix_fadvise(fd, 0, self._size, os.POSIX_FADV_WILLNEED)
         except BaseException:
             os.close(fd)
             raise
@@ -157,7 +161,9 @@ class _FileStream:
         return got
 
     def close(self) -> None:
-        os.close(self._fd)
+        if self._fd >= 0:
+            os.close(self._fd)
+        self._fd = -1
 
 
 def _regular(status: os.stat_result, path: str) -> None:

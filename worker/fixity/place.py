@@ -50,7 +50,7 @@ class Stream(Protocol):
         ...
 
     def close(self) -> None:
-        """Let go of it."""
+        """Let go of it; may be called again."""
         ...
 
 
@@ -60,11 +60,12 @@ class Place(Protocol):
     Attributes:
         name: As the tenant calls it.
         url: For people; no secret.
-        can_batch: Small files are cheap to open, and the kernel overlaps nothing for us: several at once are read by a thread each.
+        opens_ahead: Opening a small file begins to fetch it, at no cost for a reader that comes back later.
     """
 
     name: str
     url: str
+    opens_ahead: bool
 
     def listing(self, folder: str) -> Iterator[Listed]:
         """Every name below *folder*, in no special order; nothing when it is not there.

@@ -16,7 +16,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Self
 
-from worker.fixity.place import NotThereError, Place, UnreadableError
+from worker.fixity.place import NotThereError, Place, Stream, UnreadableError
 
 CHUNK_BYTES = 1024 * 1024  # larger was not faster, smaller was (measured: 256 KiB, 1, 4 MiB)
 THREADS = 4  # two cores are busy while two threads wait for the disk
@@ -123,21 +123,45 @@ class Reader:
             yield from waiting.popleft().result()
 
     def _read_batch(self, folder: str, batch: list[Wanted]) -> list[tuple[Wanted, Answer]]:
-        return [(one, self.read_one(f"{folder}/{one.path}" if folder else one.path, one)) for one in batch]
+        paths = [f"{folder}/{one.path}" if folder else one.path for one in batch]
+        if len(batch) == 1 or not self._place.opens_ahead:
+            return [(one, self.read_one(path, one)) for path, one in zip(paths, batch, strict=True)]
+        opened: list[Stream | NotThereError | UnreadableError] = []
+        try:
+            opened.extend(self._open(path) for path in paths)
+            return [(one, self._answer(path, one, stream)) for path, one, stream in zip(paths, batch, opened, strict=True)]
+        finally:
+            for stream in opened:
+                if not isinstance(stream, Exception):
+                    stream.close()
 
     def read_one(self, path: str, wanted: Wanted) -> Answer:
         """One content, by the calling thread."""
         if self._stop() or self._enough():
             return StoppedError(path, wanted.skip_parts)
+        stream = self._open(path, wanted.skip_parts * RANGE_BYTES)
         try:
-            stream = self._place.open(path, wanted.skip_parts * RANGE_BYTES)
-            try:
-                if wanted.size_bytes >= PARTS_FROM_BYTES:
-                    return _Parts(self, path, wanted).read(stream.readinto)
-                return self._whole(path, stream.readinto)
-            finally:
+            return self._answer(path, wanted, stream)
+        finally:
+            if not isinstance(stream, Exception):
                 stream.close()
-        except (NotThereError, UnreadableError, StoppedError) as answer:
+
+    def _open(self, path: str, offset_bytes: int = 0) -> Stream | NotThereError | UnreadableError:
+        try:
+            return self._place.open(path, offset_bytes)
+        except (NotThereError, UnreadableError) as answer:
+            return answer
+
+    def _answer(self, path: str, wanted: Wanted, stream: Stream | NotThereError | UnreadableError) -> Answer:
+        if self._stop() or self._enough():
+            return StoppedError(path, wanted.skip_parts)
+        if isinstance(stream, NotThereError | UnreadableError):
+            return stream
+        try:
+            if wanted.size_bytes >= PARTS_FROM_BYTES:
+                return _Parts(self, path, wanted).read(stream.readinto)
+            return self._whole(path, stream.readinto)
+        except (UnreadableError, StoppedError) as answer:
             return answer
 
     def _whole(self, path: str, readinto: Callable[[memoryview], int]) -> Seen:
