@@ -90,7 +90,7 @@ def small(work: Path) -> list[Row]:
 
 
 def over_s3(work: Path) -> list[Row]:
-    """The same client and threads that read, with and without the audit."""
+    """The same client and threads that download, into files; and that read, and look at nothing."""
     name = s3.available()[0]
     with s3.running(name, _folder(work / "server")) as server:
         files = [inputs.large(work / f"{number}.bin", round((128 << 20) * SCALE)) for number in range(8)]
@@ -106,10 +106,19 @@ def over_s3(work: Path) -> list[Row]:
         for path in sorted((work / "store").rglob("*")):
             if path.is_file():
                 place.put_file(path.relative_to(work).as_posix(), path)
-        keys = [f"{HOME}/v1/content/{path.name}" for path in files]
-        ours, plain = in_turn(lambda: _read(place), lambda: _downloaded(place, keys))
+        keys, down = [f"{HOME}/v1/content/{path.name}" for path in files], _folder(work / "down")
+        client = client_of(server.endpoint)
+        ours, plain, thrown = in_turn(
+            lambda: _read(place),
+            lambda: _each(keys, lambda key: client.fget_object(bucket, key, str(down / Path(key).name))),
+            lambda: _each(keys, lambda key: _thrown_away(place, key)),
+        )
         place.close()
-    return [times(f"audit of {8 * (128 << 20) * SCALE / 1e9:.1f} GB over S3 ({name})", ours, "plain download", plain, 0.85)]
+    name = f"audit of {8 * (128 << 20) * SCALE / 1e9:.1f} GB over S3 ({name})"
+    return [
+        times(name, ours, "plain download (fget_object)", plain, 0.85),
+        times(name, ours, "the same bytes read and thrown away", thrown, 0),
+    ]
 
 
 def due(work: Path) -> list[Row]:
@@ -230,14 +239,15 @@ def _raw(files: list[Path]) -> float:
     return _seconds(lambda: _shared(files, lambda path: _digest(path, "sha256"), RAW_THREADS))
 
 
-def _downloaded(place: Place, keys: list[str]) -> float:
-    def one(key: str) -> None:
-        stream, buffer = place.open(key), memoryview(bytearray(1 << 20))
-        while stream.readinto(buffer):
-            pass
-        stream.close()
+def _thrown_away(place: Place, key: str) -> None:
+    stream, buffer = place.open(key), memoryview(bytearray(1 << 20))
+    while stream.readinto(buffer):
+        pass
+    stream.close()
 
-    return _seconds(lambda: _shared(keys, one, THREADS))
+
+def _each(keys: list[str], work: Callable[[str], object]) -> float:
+    return _seconds(lambda: _shared(keys, work, THREADS))
 
 
 def _shared(parts: list, work: Callable, count: int) -> None:

@@ -57,9 +57,10 @@ def preserve(source: Path, work: Path) -> float:
 
 
 def times(name: str, ours_s: float, against: str, theirs_s: float, reach: float) -> Row:
-    """A row that says how many times faster ours is."""
+    """A row that says how many times faster ours is; *reach* 0: nothing was set to be reached."""
     ratio = theirs_s / ours_s
-    return Row(name, round(ours_s, 2), "s", f"{against} {theirs_s:.2f} s", round(ratio, 2), f"≥ {reach:g} ×", ratio >= reach)
+    reached = f"≥ {reach:g} ×" if reach else "–"
+    return Row(name, round(ours_s, 2), "s", f"{against} {theirs_s:.2f} s", round(ratio, 2), reached, ratio >= reach)
 
 
 def environment() -> dict[str, str]:
