@@ -12,7 +12,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import ClassVar
 
@@ -25,6 +25,7 @@ from worker.places import PlaceError
 from worker.store.bucket import Bucket
 from worker.store.bucket_store import BucketStore
 from worker.store.contract import StateEntry
+from worker.store.index import Index
 
 PREMIS = "metadata/premis.xml"
 DERIVED = ("preservation/", "access/")
@@ -115,11 +116,18 @@ class _Delivery:
         self.bucket.delete([self._key(MANIFEST)])
         older = [version for version in now.versions if 0 < version < head]
         if older:
-            wanted = {entry.logical_path for entry in self._entries(head)}
-            for version in older:
-                paths = (entry.logical_path for entry in self._entries(version))
-                self.bucket.delete(self._key(path) for path in paths if path not in wanted)
+            self._take_away(older, head)
         return now
+
+    def _take_away(self, older: Sequence[int], head: int) -> None:
+        """Remove what only *older* versions have. Compared on the disk: a package may have a million files."""
+        index = Index(self.scratch / "older.sqlite3")
+        try:
+            before = chain.from_iterable(self._entries(version) for version in older)
+            index.make_state(before, (entry.logical_path for entry in self._entries(head)), ())
+            self.bucket.delete(self._key(path) for _, path in index.state())
+        finally:
+            index.close()
 
     def _filled(self, head: int) -> int:
         """Bring every file there that is not; write the manifest into scratch. Returns the number of files."""

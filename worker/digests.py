@@ -7,6 +7,7 @@ threads while a third reads and writes; a small one by the caller alone, because
 from __future__ import annotations
 
 import hashlib
+import mmap
 import os
 import threading
 from collections.abc import Callable
@@ -139,7 +140,7 @@ class _Lane:
 
 def _threaded(read_into: _ReadInto, fd_out: int | None, sha256: hashlib._Hash, sha512: hashlib._Hash) -> int:
     """The rest of a large stream: this thread reads and writes, two others hash. Returns the bytes read."""
-    buffers = [memoryview(bytearray(CHUNK_BYTES)) for _ in range(_BUFFERS)]
+    buffers = [memoryview(mmap.mmap(-1, CHUNK_BYTES)) for _ in range(_BUFFERS)]  # given back at once; the C library keeps its own
     free: SimpleQueue[int] = SimpleQueue()
     for number in range(_BUFFERS):
         free.put(number)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import io
 import os
+import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import BinaryIO, cast
 
 import pytest
 
@@ -112,6 +114,24 @@ def test_a_stream_that_ends_early_or_fails_leaves_what_stood(bucket: Bucket, siz
         bucket.put_stream("key", Broken(), size)
     assert read(bucket, "key") == b"before"
     assert keys(bucket) == ["key"]
+
+
+def test_an_upload_holds_no_more_than_a_piece_beside_the_part_that_is_sent(bucket: Bucket) -> None:
+    """Parts that pile up, or are put together anew, would be memory that grows with what is written."""
+
+    class Zeros:
+        def read(self, size: int = -1) -> bytes:
+            return bytes(size)
+
+    tracemalloc.start()
+    try:
+        bucket.put_stream("large", cast("BinaryIO", Zeros()), 23 * MIB)
+        peak_bytes = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+    assert bucket.stat("large").size_bytes == 23 * MIB
+    assert peak_bytes < 4 * MIB
 
 
 def test_a_write_replaces_the_whole_and_shows_in_the_tag(bucket: Bucket) -> None:

@@ -12,7 +12,7 @@ import pytest
 from tests.servers.child import free_port
 from tests.servers.faulty import Fault, FaultyProxy
 from tests.servers.s3 import WANTED, S3Server, available
-from worker.store import bucket_s3
+from worker.store import bucket_s3, s3_upload
 from worker.store.bucket import Bucket, StoreUnreachableError
 from worker.store.bucket_s3 import S3Bucket, S3Endpoint, client_of
 from worker.store.open_bucket import open_bucket
@@ -142,7 +142,7 @@ def test_a_secret_is_in_no_text() -> None:
 
 def test_parts_grow_so_that_the_largest_file_fits_in_their_number() -> None:
     for size in (0, 50 << 30, 4 << 40):
-        part = bucket_s3._part(size, bucket_s3.PART_BYTES)
+        part = s3_upload.part_size(size, bucket_s3.PART_BYTES)
 
         assert part * 10_000 >= size
         assert part <= 1 << 30

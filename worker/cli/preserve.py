@@ -20,7 +20,7 @@ from types import FrameType
 from actions.catalog import CATALOG
 from actions.errors import PreservationError
 from actions.tools.bubblewrap import boundary
-from worker import toolchain
+from worker import memory, toolchain
 from worker.archive import Archive
 from worker.cli import interrupt
 from worker.disk import full_disk_told
@@ -75,6 +75,7 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError("is not a package's name", "--package", "Leave it out, or name the package.")
     if not NAME.fullmatch(args.tenant):
         raise UsageError("is not a tenant's name", args.tenant, "Use letters, digits, dots, hyphens and underscores.")
+    memory.share()
     settings = Settings.from_environment(args.jobs)
     # A policy of the user's own is read before anything is made. A shipped one has no typo, and is read while the hosts start.
     policy = None if args.policy in shipped() else load_policy(args.policy, CATALOG)

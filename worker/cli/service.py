@@ -11,6 +11,7 @@ from types import FrameType
 import sqlalchemy as sa
 
 from actions.errors import TransientError
+from worker import memory
 from worker.api.health import checks
 from worker.app import Service
 from worker.cli import interrupt
@@ -75,6 +76,7 @@ def connected(settings: ServiceSettings, *, everything: bool = True) -> Iterator
     Raises:
         LedgerUnreachableError: The ledger's server gives no answer, or refuses us.
     """
+    memory.share()
     try:
         service = Service.open(settings, everything=everything)
     except sa.exc.DBAPIError as no:  # the server answers, and refuses: password, database, rights

@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
+from worker.listing import Name, names
+
 
 class Kind(StrEnum):
     """What a name stands for."""
@@ -39,7 +41,8 @@ class Seen:
 def scan(root: bytes) -> Iterator[Seen]:
     """Everything below *root* that is not a folder, folder by folder, names in byte order.
 
-    Memory grows with the largest single folder, not with the tree. A *root* that is a file is seen as itself.
+    Memory grows with how deep folders lie in each other, not with their number nor with what one holds. A *root* that is a
+    file is seen as itself.
 
     Raises:
         OSError: *root* itself cannot be listed.
@@ -47,25 +50,26 @@ def scan(root: bytes) -> Iterator[Seen]:
     if not os.path.isdir(root):  # noqa: PTH112 -- bytes: a name that is not UTF-8 is a name
         yield _seen(os.path.basename(root), os.lstat(root))  # noqa: PTH119
         return
-    waiting: list[bytes] = [b""]
-    while waiting:
-        folder = waiting.pop()
-        try:
-            with os.scandir(os.path.join(root, folder)) as listing:  # noqa: PTH118
-                entries = sorted(listing, key=lambda entry: entry.name)
-        except OSError:
-            if not folder:
-                raise
-            yield Seen(folder, Kind.UNREADABLE_FOLDER, 0, 0)
+    begun = [(b"", names(root, _files_first))]
+    while begun:
+        folder, rest = begun[-1]
+        entry = next(rest, None)
+        if entry is None:
+            begun.pop()
             continue
-        below = []
-        for entry in entries:
-            path = os.path.join(folder, entry.name)  # noqa: PTH118
-            if entry.is_dir(follow_symlinks=False):
-                below.append(path)
-            else:
-                yield _seen(path, entry.stat(follow_symlinks=False))
-        waiting.extend(reversed(below))
+        path = os.path.join(folder, entry.name)  # noqa: PTH118
+        where = os.path.join(root, path)  # noqa: PTH118
+        if not entry.is_folder:
+            yield _seen(path, os.lstat(where))
+            continue
+        try:
+            begun.append((path, names(where, _files_first)))
+        except OSError:
+            yield Seen(path, Kind.UNREADABLE_FOLDER, 0, 0)
+
+
+def _files_first(one: Name) -> bytes:
+    return (b"1" if one.is_folder else b"0") + one.name
 
 
 KINDS = {stat.S_IFREG: Kind.FILE, stat.S_IFLNK: Kind.SYMLINK, stat.S_IFSOCK: Kind.SOCKET, stat.S_IFIFO: Kind.PIPE}

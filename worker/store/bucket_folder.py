@@ -11,15 +11,17 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import stat
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 from typing import BinaryIO, cast
 
 from worker.digests import write_all
+from worker.listing import Name, names
 from worker.store import durable
 from worker.store.body import reader
 from worker.store.bucket import BadKeyError, Blob, StoreUnreachableError, check_key, check_new_key, pieces
@@ -27,6 +29,7 @@ from worker.store.contract import NotInStoreError
 from worker.store.inside import Inside
 
 UNFINISHED = ".bevara-unfinished"  # beside the keys and on their file system; never listed, and no key may begin with it
+_HIDDEN = os.fsencode(UNFINISHED)
 _KNOWN_FOLDERS = 4096  # remembered as durable; bounds memory
 _DELETE_BATCH = 1000  # then their folders are made durable
 _TRIES = 100  # a folder may be removed as empty by another process between its making and its first file
@@ -91,29 +94,30 @@ class FolderBucket:
         yield from self._below(os.fsencode(self.folder), folder.encode(), wanted, last)
 
     def _below(self, root: bytes, folder: bytes, wanted: bytes, last: bytes) -> Iterator[Blob]:
-        for name, is_folder in self._names(os.path.join(root, folder)):  # noqa: PTH118 -- bytes: a listing knows no UTF-8
-            key = folder + b"/" + name if folder else name
-            reach = key + b"/" if is_folder else key
-            if not (reach.startswith(wanted) or (is_folder and wanted.startswith(reach))):
+        for one in self._names(os.path.join(root, folder)):  # noqa: PTH118 -- bytes: a listing knows no UTF-8
+            if one.name == _HIDDEN:
                 continue
-            if is_folder and not last.startswith(reach) and reach <= last:
+            key = folder + b"/" + one.name if folder else one.name
+            reach = key + b"/" if one.is_folder else key
+            if not (reach.startswith(wanted) or (one.is_folder and wanted.startswith(reach))):
                 continue
-            if is_folder:
+            if one.is_folder and not last.startswith(reach) and reach <= last:
+                continue
+            if one.is_folder:
                 yield from self._below(root, key, wanted, last)
             elif key > last:
                 with contextlib.suppress(FileNotFoundError):  # removed since the listing
                     found = os.lstat(os.path.join(root, key))  # noqa: PTH118
-                    yield _blob(key.decode("utf-8", "surrogateescape"), found)
+                    if not stat.S_ISLNK(found.st_mode):
+                        yield _blob(key.decode("utf-8", "surrogateescape"), found)
 
-    def _names(self, folder: bytes) -> Sequence[tuple[bytes, bool]]:
-        """Names of files and folders, no links, in the order of the keys below: a folder sorts as if it ended with a slash."""
+    def _names(self, folder: bytes) -> Iterator[Name]:
+        """In the order of the keys below: a folder sorts as if it ended with a slash."""
         try:
-            with self._told("", missing=False), os.scandir(folder) as entries:
-                found = [(e.name, e.is_dir(follow_symlinks=False)) for e in entries if not e.is_symlink()]
+            with self._told("", missing=False):
+                return names(folder, lambda one: one.name + b"/" if one.is_folder else one.name)
         except (FileNotFoundError, NotADirectoryError):
-            return []
-        hidden = os.fsencode(UNFINISHED)
-        return sorted((f for f in found if f[0] != hidden), key=lambda f: f[0] + b"/" if f[1] else f[0])
+            return iter(())
 
     def copy(self, source_key: str, target_key: str, size_bytes: int | None = None) -> None:  # noqa: ARG002 -- asked here for nothing
         with self._told(source_key):

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-import math
 import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -27,17 +26,18 @@ from minio.deleteobjects import DeleteObject
 from minio.error import InvalidResponseError, S3Error
 from urllib3.exceptions import HTTPError
 
+from worker.digests import CHUNK_BYTES
 from worker.store.body import reader
 from worker.store.bucket import Blob, check_key, check_new_key, pieces
 from worker.store.contract import NotInStoreError
 from worker.store.s3_unfinished import end_unfinished
+from worker.store.s3_upload import Target, part_size, upload
 from worker.store.s3_words import MISSING, S3Words, status_of
 
 CONNECT_S, READ_S = 5.0, 60.0  # a server that says nothing for so long is asked again, then given up for now
 RETRIES = 3  # within about two seconds; longer waits are the queue's, where they hold no thread
-PART_BYTES = 8 << 20  # of an upload: the client holds up to three of them per thread
+PART_BYTES = 8 << 20  # of an upload: what each thread that uploads holds at most
 COPY_PART_BYTES = 256 << 20  # a server copies this much well within READ_S; S3 itself allows 5 GiB
-_MAX_PARTS = 10_000  # S3's own limit
 _DELETE_BATCH = 1000  # S3's own limit
 _BUSY = frozenset({429, 500, 502, 503, 504})
 
@@ -123,15 +123,11 @@ class S3Bucket:
             self.put_stream(key, stream, os.fstat(stream.fileno()).st_size)
 
     def put_stream(self, key: str, stream: BinaryIO, size_bytes: int) -> None:
+        if size_bytes <= CHUNK_BYTES:
+            self.put(key, b"".join(pieces(stream, size_bytes)))
+            return
         with self._words.told(key):
-            self._client.put_object(
-                self._bucket,
-                self._name(check_new_key(key)),
-                cast("BinaryIO", _Whole(stream, size_bytes)),
-                size_bytes,
-                part_size=_part(size_bytes, self._part_bytes),
-                num_parallel_uploads=1,  # many files go at once; parts of one would only take memory
-            )
+            upload(Target(self._client, self._bucket, self._name(check_new_key(key))), stream, size_bytes, self._part_bytes)
 
     def get(self, key: str, offset_bytes: int = 0, length_bytes: int | None = None) -> BinaryIO:
         if length_bytes == 0:  # S3 has no range without bytes
@@ -200,7 +196,7 @@ class S3Bucket:
             if size <= self._copy_part_bytes:
                 self._client.copy_object(self._bucket, target, CopySource(self._bucket, source))
                 return
-            part = _part(size, self._copy_part_bytes)
+            part = part_size(size, self._copy_part_bytes)
             pieces = [ComposeSource(self._bucket, source, offset=at, length=min(part, size - at)) for at in range(0, size, part)]
             self._client.compose_object(self._bucket, target, pieces)
 
@@ -246,21 +242,3 @@ def _ender(answer: urllib3.BaseHTTPResponse) -> Callable[[bool], None]:
         answer.release_conn()
 
     return end
-
-
-class _Whole:
-    """What the client reads from: a stream that ends early is an error before the last part is sent."""
-
-    def __init__(self, stream: BinaryIO, size_bytes: int) -> None:
-        self._pieces, self._rest = pieces(stream, size_bytes), b""
-
-    def read(self, size_bytes: int) -> bytes:
-        """Up to *size_bytes*."""
-        data = self._rest or next(self._pieces, b"")
-        self._rest = data[size_bytes:]
-        return data[:size_bytes]
-
-
-def _part(size_bytes: int, wanted_bytes: int) -> int:
-    """The part size: *wanted_bytes*, or what keeps the number of parts within S3's limit, in whole MiB."""
-    return max(wanted_bytes, math.ceil(size_bytes / _MAX_PARTS / (1 << 20)) << 20)
