@@ -140,12 +140,6 @@ class ArchiveCopies:
         stmt = sa.select(packages.c.tenant).distinct().order_by(packages.c.tenant)
         return list(self.ledger.transactions.read(lambda db: list(db.scalars(stmt))))
 
-    def objects(self, tenant: str) -> Iterator[str]:
-        """Committed packages of a tenant, as objects."""
-        stmt = sa.select(packages.c.object_id).where(packages.c.tenant == tenant, packages.c.version > 0)
-        for (name,) in self.ledger.transactions.stream(stmt):
-            yield name
-
     def _places(self) -> dict[tuple[str, str], Place]:
         named: dict[str, Place] = {PRIMARY: FolderPlace(PRIMARY, self.folder)}
         for one in self.configured.places:

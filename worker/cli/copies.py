@@ -9,7 +9,8 @@ from urllib.parse import urlsplit
 from worker.archive_copies import ArchiveCopies, Beside, Configured, CopiesError, opened
 from worker.fixity.auditor import Auditor
 from worker.fixity.external import register as register_external
-from worker.fixity.replicate import Replicator, register
+from worker.fixity.replicate import Replicator
+from worker.fixity.sweep import Sweep
 from worker.service_copies import ServiceCopies
 from worker.service_settings import ServiceSettings
 
@@ -60,13 +61,13 @@ def opened_copies(archive: str | None) -> ArchiveCopies | ServiceCopies:
 
 
 def refresh(at: ArchiveCopies | ServiceCopies, auditor: Auditor) -> None:
-    """Register what was committed since."""
-    stores = at.stores()
+    """Register what was committed since, and find what fell behind. News are left to the service's auditor."""
+    stores, sweep = at.stores(), Sweep(at.ledger.transactions)
     registrar = Auditor(at.ledger.transactions, stores, at.rules, clock=auditor.clock)
     for tenant in at.tenants():
         primary = at.primary.get(tenant)
         if primary:
-            register(registrar, tenant, primary, at.objects(tenant), at.rules(tenant, primary))
+            sweep.whole(registrar, tenant, primary, at.rules(tenant, primary))
 
 
 def _add(args: argparse.Namespace) -> int:

@@ -23,7 +23,6 @@ from worker.fixity.root import ROOT
 from worker.fixity.rules import Rules
 from worker.fixity.sources import NoQuorumError, Sources
 from worker.fixity.verdicts import Verdict
-from worker.ledger.schema import packages
 from worker.ledger.schema_fixity import copies
 from worker.ledger.transactions import Transactions
 from worker.store.layout import INVENTORY, OBJECT_NAMASTE, ROOT_FILES, ROOT_NAMASTE, SIDECAR
@@ -48,11 +47,9 @@ class Replicator:
         self._tx, self._auditor, self._scratch = transactions, auditor, scratch
 
     def behind(self, tenant: str, place: str, limit: int = 100, after: int = 0) -> list[Copy]:
-        """Copies that are wanted, or hold an older version than the package has."""
-        c, p = copies.c, packages.c
-        newer = sa.exists(sa.select(1).where(p.object_id == c.object_id, p.version > c.version))
-        mine = (c.tenant == tenant, c.place == place, c.kind == "object", c.id > after)
-        return self._auditor.copies.some(*mine, sa.or_(c.state == "wanted", (c.state == "held") & newer), limit=limit)
+        """Copies that are wanted, or hold an older version than the package has: from an index of these alone."""
+        c = copies.c
+        return self._auditor.copies.some(c.tenant == tenant, c.place == place, c.wants.is_not(None), c.id > after, limit=limit)
 
     def run(self, primary: dict[str, str], *, most: int = 0) -> Iterator[Replicated]:
         """Bring every place up to its tenant's primary.
@@ -149,8 +146,9 @@ class Replicator:
             return self._failed(
                 copy, reading.why_not or f"it did not read back whole: {fault.detail if fault else reading.verdict}"
             )
-        rules = self._auditor.rules(copy.tenant, copy.place)
+        rules, wants = self._auditor.rules(copy.tenant, copy.place), copies.c.wants
         held = {"state": "held", "version": reading.head, "files": reading.files, "size_bytes": reading.size_bytes}
+        held["wants"] = sa.case((wants != copy.wants, wants))  # what was announced since it was taken
 
         def work(db: sa.Connection) -> None:
             self._auditor.copies.checked(db, copy, self._auditor.name, Verdict.OK, began=began, rules=rules, held=held)

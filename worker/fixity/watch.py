@@ -44,7 +44,7 @@ LEAD_S = 60.0  # an auditor that is silent for so long is followed by another
 READ_S = 20.0  # of reading between two looks at the other duties
 IDLE_S = 2.0
 COPIES_AT_ONCE = 50  # brought to another store in one round
-EVERY_S = {"places": 60.0, "arrivals": 15.0, "all": 3600.0, "replicate": 5.0, "repair": 30.0, "figures": 60.0, "evidence": 30.0}
+EVERY_S = {"places": 60.0, "arrivals": 15.0, "replicate": 5.0, "repair": 30.0, "figures": 60.0, "evidence": 30.0}
 EVERY_S |= {"coverage": 1800.0}  # a report's last day is at most so much short
 _REST = 10  # times as long as a duty took, it is let rest: what grows with the archive must not take all the time
 
@@ -114,7 +114,6 @@ class Watch:
         """
         for what, duty in (
             ("places", self._look_at_places),
-            ("all", self._arrivals.forget),
             ("arrivals", self._look_for_arrivals),
             ("replicate", self._replicate),
         ):
@@ -188,7 +187,6 @@ class Watch:
             fresh = self._opened()
             self._at.__exit__()
             self._at, self._known, self._auditor = fresh, now, self._make(fresh)
-            self._arrivals.forget()
 
     def _look_for_arrivals(self) -> None:
         for tenant, primary in sorted(self._at.primary.items()):
