@@ -76,6 +76,10 @@ class ServiceCopies:
         """Whose packages the service holds."""
         return [one for one in self._rules if self._only in (None, one)]
 
+    def used(self, tenant: str) -> set[str]:
+        """Names of the tenant's places as they are registered at this moment, whether they can be opened or not."""
+        return self.ledger.tenants.used(tenant)
+
     def stores(self) -> dict[tuple[str, str], AuditPlace]:
         """Places that hold copies."""
         return {key: place for key, place in self.places.items() if key in self._stores}

@@ -219,7 +219,7 @@ class Copies:
             c.place,
             number(held).label("held"),
             number(wanted).label("wanted"),
-            sa.func.coalesce(sa.func.sum(c.size_bytes), 0).label("size_bytes"),
+            sa.func.coalesce(sa.func.sum(sa.case((held, c.size_bytes))), 0).label("size_bytes"),
             number(held & (c.due < now)).label("overdue"),
             number(held & c.last_checked.is_(None)).label("never"),
             sa.func.min(sa.case((held, c.last_checked))).label("oldest"),

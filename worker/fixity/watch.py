@@ -22,7 +22,7 @@ import sqlalchemy as sa
 
 from actions.errors import PreservationError, TransientError
 from worker.evidence.nightly import Nightly
-from worker.fixity import coverage, tidings
+from worker.fixity import coverage, retired, tidings
 from worker.fixity.arrivals import Arrivals, note_everywhere
 from worker.fixity.auditor import Auditor
 from worker.fixity.copies import Copy
@@ -187,6 +187,11 @@ class Watch:
             fresh = self._opened()
             self._at.__exit__()
             self._at, self._known, self._auditor = fresh, now, self._make(fresh)
+        for (tenant, place), number in retired.settle(self._tx, self._at.used, self._auditor.clock.now()).items():
+            log.info("tenant %s, store %s: %s copies are %s", tenant, place, number, self._word(tenant, place))
+
+    def _word(self, tenant: str, place: str) -> str:
+        return "due at once: it is used again" if place in self._at.used(tenant) else "owed no more: it is retired"
 
     def _look_for_arrivals(self) -> None:
         for tenant, primary in sorted(self._at.primary.items()):

@@ -200,8 +200,18 @@ sweeps = Table(
 )
 """How far the slow round over all packages is, which finds what nobody told of."""
 
+retirements = Table(
+    "retirements",
+    metadata,
+    Column("tenant", Text, primary_key=True),
+    Column("place", Text, primary_key=True),
+    Column("since", String(24), primary_key=True),
+    Column("ended", String(24)),  # it is used again, and its copies are in the line again; NULL: it is retired
+)
+"""Places that owe nothing."""
+
 TENANT_TABLES = (
     *("copies", "findings", "approvals", "readings", "breakers", "externals", "coverage", "samples", "told_findings"),
-    *("news", "sweeps"),
+    *("news", "sweeps", "retirements"),
 )
 OBJECT_TABLES = ("inventories", "ranges")
