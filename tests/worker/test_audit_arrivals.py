@@ -14,7 +14,7 @@ from worker.fixity import sweep as sweeping
 from worker.fixity.arrivals import Arrivals
 from worker.fixity.auditor import Auditor
 from worker.fixity.copies import AT_ONCE, Copy
-from worker.fixity.replicate import Replicator
+from worker.fixity.replicate import Replicated, Replicator
 from worker.fixity.rules import Rules
 from worker.ledger import news, reindex, uncommitted
 from worker.ledger.engine import open_engine
@@ -266,6 +266,27 @@ def test_what_was_brought_is_wanted_no_more_unless_a_newer_version_came(read: Ar
         )
 
         assert read.copy(1, "b").wants == left
+
+
+def test_copies_that_cannot_be_made_starve_no_others(archive: Archive) -> None:
+    """Each of a few rounds takes the next ones, of each store in turn."""
+    archive.stores.append("c")
+    archive.add(5)
+    archive.look()
+    tried: list[tuple[str, str]] = []
+
+    class Refused(Replicator):
+        def one(self, copy: Copy, primary: str) -> Replicated:
+            del primary
+            tried.append((copy.place, copy.object_id))
+            return Replicated(copy.object_id, copy.place, 0, 0, 0, "the store takes nothing")
+
+    replicator = Refused(archive.tx, archive.auditor)
+    for _ in range(6):
+        assert len(list(replicator.run({"lund": "a"}, most=2))) == 2
+
+    assert set(tried) == {(place, name(number)) for place in "bc" for number in range(5)}
+    assert [place for place, _ in tried[:4]] == ["b", "b", "c", "c"]
 
 
 def test_another_tenants_news_are_left_to_its_own_look(read: Archive) -> None:

@@ -41,10 +41,12 @@ class Replicated:
 
 
 class Replicator:
-    """See the module. Several may run at once: a copy is in one's hand at a time."""
+    """See the module. Several may run at once: a copy is in one's hand at a time. One that is kept goes on where it stopped."""
 
     def __init__(self, transactions: Transactions, auditor: Auditor, scratch: Path | None = None) -> None:
         self._tx, self._auditor, self._scratch = transactions, auditor, scratch
+        self._after: dict[tuple[str, str], int] = {}
+        self._last = ("", "")
 
     def behind(self, tenant: str, place: str, limit: int = 100, after: int = 0) -> list[Copy]:
         """Copies that are wanted, or hold an older version than the package has: from an index of these alone."""
@@ -59,17 +61,20 @@ class Replicator:
             most: Stop after so many; 0: all.
         """
         done = 0
-        for tenant, place in sorted(self._auditor.places):
-            if primary.get(tenant) == place:
-                continue
-            after = 0
-            while page := self.behind(tenant, place, after=after):
-                after = page[-1].id
+        for key in self._in_turn(primary):
+            while page := self.behind(*key, after=self._after.get(key, 0)):
                 for copy in page:
                     if most and done >= most:
                         return
+                    self._after[key], self._last = copy.id, key
                     done += 1
-                    yield self.one(copy, primary.get(tenant, ""))
+                    yield self.one(copy, primary.get(copy.tenant, ""))
+            self._after.pop(key, None)
+
+    def _in_turn(self, primary: dict[str, str]) -> list[tuple[str, str]]:
+        """The places, beginning behind the one that was served last: one that takes nothing must not starve the others."""
+        names = sorted((tenant, place) for tenant, place in self._auditor.places if primary.get(tenant) != place)
+        return [key for key in names if key > self._last] + [key for key in names if key <= self._last]
 
     def one(self, copy: Copy, primary: str) -> Replicated:
         """Bring one copy up to date."""

@@ -72,6 +72,7 @@ class Watch:
         self._stopping, self._due = threading.Event(), dict[str, float]()
         self._trouble, self._sure_until_s, self._taken = "", 0.0, 0
         self._auditor = self._make(self._at)
+        self._replicator = Replicator(self._tx, self._auditor, self._scratch)
         for verdict in Verdict:
             metrics.observe_finding(verdict.value, 0)
 
@@ -187,6 +188,7 @@ class Watch:
             fresh = self._opened()
             self._at.__exit__()
             self._at, self._known, self._auditor = fresh, now, self._make(fresh)
+            self._replicator = Replicator(self._tx, self._auditor, self._scratch)
         for (tenant, place), number in retired.settle(self._tx, self._at.used, self._auditor.clock.now()).items():
             log.info("tenant %s, store %s: %s copies are %s", tenant, place, number, self._word(tenant, place))
 
@@ -198,7 +200,7 @@ class Watch:
             self._arrivals.look(self._auditor, tenant, primary, self._rules(tenant, primary))
 
     def _replicate(self) -> None:
-        for done in Replicator(self._tx, self._auditor, self._scratch).run(self._at.primary, most=COPIES_AT_ONCE):
+        for done in self._replicator.run(self._at.primary, most=COPIES_AT_ONCE):
             if done.why:
                 log.warning("store %s: a copy could not be made: %s", done.place, done.why)
             if self._ends():
