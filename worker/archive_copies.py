@@ -108,6 +108,10 @@ class Configured:
             raise CopiesError("is a place of this archive already", one.name, "Choose another name.")
         return Configured((*self.places, one), self.audit)
 
+    def without(self, name: str) -> Configured:
+        """The same and one place less."""
+        return Configured(tuple(one for one in self.places if one.name != name), self.audit)
+
 
 class ArchiveCopies:
     """An archive with its places, for ``bevara audit`` and ``bevara copies``. Use as a context manager.
@@ -140,11 +144,10 @@ class ArchiveCopies:
         stmt = sa.select(packages.c.tenant).distinct().order_by(packages.c.tenant)
         return list(self.ledger.transactions.read(lambda db: list(db.scalars(stmt))))
 
-    def objects(self, tenant: str) -> Iterator[str]:
-        """Committed packages of a tenant, as objects."""
-        stmt = sa.select(packages.c.object_id).where(packages.c.tenant == tenant, packages.c.version > 0)
-        for (name,) in self.ledger.transactions.stream(stmt):
-            yield name
+    def used(self, tenant: str) -> set[str]:
+        """Names of the places as ``copies.json`` has them at this moment."""
+        del tenant
+        return {PRIMARY, *(one.name for one in Configured.read(self.folder).places)}
 
     def _places(self) -> dict[tuple[str, str], Place]:
         named: dict[str, Place] = {PRIMARY: FolderPlace(PRIMARY, self.folder)}

@@ -8,15 +8,12 @@ from pathlib import Path
 from typing import Self
 from urllib.parse import unquote, urlsplit
 
-import sqlalchemy as sa
-
 from actions.errors import PreservationError
 from worker.fixity.bucket_place import BucketPlace
 from worker.fixity.folder_place import FolderPlace
 from worker.fixity.place import Place as AuditPlace
 from worker.fixity.rules import Rules
 from worker.ledger.ledger import Ledger
-from worker.ledger.schema import packages
 from worker.ledger.service_facts import Place
 from worker.places import Places
 from worker.service_settings import ServiceSettings
@@ -79,11 +76,9 @@ class ServiceCopies:
         """Whose packages the service holds."""
         return [one for one in self._rules if self._only in (None, one)]
 
-    def objects(self, tenant: str) -> Iterator[str]:
-        """Committed packages of a tenant, as objects."""
-        stmt = sa.select(packages.c.object_id).where(packages.c.tenant == tenant, packages.c.version > 0)
-        for (name,) in self.ledger.transactions.stream(stmt):
-            yield name
+    def used(self, tenant: str) -> set[str]:
+        """Names of the tenant's places as they are registered at this moment, whether they can be opened or not."""
+        return self.ledger.tenants.used(tenant)
 
     def stores(self) -> dict[tuple[str, str], AuditPlace]:
         """Places that hold copies."""

@@ -14,6 +14,7 @@ from audit_samples import LENIENT, TENANT, Lab, build, flip, ocfl_valid, package
 from worker.archive import LEDGER, Archive
 from worker.archive_copies import PRIMARY
 from worker.fixity import reading
+from worker.fixity.arrivals import Arrivals
 from worker.fixity.auditor import folder_of
 from worker.fixity.bound import sentence, upper_bound
 from worker.fixity.external import register as register_external
@@ -447,6 +448,7 @@ def test_a_new_version_reaches_the_other_places(lab: Lab) -> None:
     with Archive(lab.folder) as archive:
         package(archive, "paket 2", {b"ny": b"nytt", b"fil 1.txt": b"annat"})
 
+    Arrivals(lab.tx).look(lab.auditor, TENANT, PRIMARY, lab.rules)
     done = list(Replicator(lab.tx, lab.auditor).run({TENANT: PRIMARY}))
 
     assert [(one.place, one.version, one.why) for one in done] == [("b", 2, ""), ("c", 2, "")]

@@ -69,6 +69,7 @@ class StoreStatus(Word):
     oldest: str | None
     open_findings: dict[str, int] = Field(description="By verdict.")
     repair_stopped: str | None = Field(description="Why all repair of this store waits for a person; null: it does not.")
+    retired: str | None = Field(description="Since when the store is used no more, and owes no checks; null: it is used.")
 
 
 class AuditStatus(Word):

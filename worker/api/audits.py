@@ -25,6 +25,7 @@ from worker.api.jobs import Cursor, Limit
 from worker.api.problems import ApiError, not_found
 from worker.fixity.audit_door import AuditDoor
 from worker.fixity.book import Entry
+from worker.fixity.retired import retired
 from worker.fixity.rules import RepairMode, Rules
 from worker.fixity.verdicts import BAD
 from worker.ledger.events import now
@@ -38,7 +39,7 @@ FindingId = Annotated[int, Path(ge=1, le=2**62, description="The finding's id.",
 def status(caller: Reader) -> AuditStatus:
     """How often every copy is read, when the oldest reading was, what is overdue, and what is open."""
     door, rules, moment = _door(caller), Rules.of(caller.about.settings), now()
-    stopped = {one.place: one.why for one in door.stopped()}
+    stopped, gone = {one.place: one.why for one in door.stopped()}, retired(door.transactions, door.tenant)
     stores = [
         StoreStatus(
             store=one.place,
@@ -51,6 +52,7 @@ def status(caller: Reader) -> AuditStatus:
             oldest=one.oldest,
             open_findings=door.open_by_verdict(one.place),
             repair_stopped=stopped.get(one.place),
+            retired=gone.get((caller.tenant, one.place)),
         )
         for one in door.states(moment)
     ]

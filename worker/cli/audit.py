@@ -146,7 +146,7 @@ def _tell(ran: Ran) -> None:
 
 def _status(args: argparse.Namespace, at: At, auditor: Auditor, asked: _Asked) -> int:
     del args, asked
-    wrong = show_places(auditor)
+    wrong = show_places(at.ledger.transactions, auditor)
     number = len(auditor.book.some(findings.c.state == "open", limit=100_000))
     print(f"{number} findings are open" + (": bevara audit findings" if number else ""))
     for tripped in Repairer(at.ledger.transactions, auditor).breaker.tripped():

@@ -6,10 +6,15 @@ import argparse
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from worker.archive_copies import ArchiveCopies, Beside, Configured, CopiesError, opened
+from worker.archive_copies import PRIMARY, ArchiveCopies, Beside, Configured, CopiesError, opened
+from worker.fixity import retired
 from worker.fixity.auditor import Auditor
+from worker.fixity.copies import Copies
 from worker.fixity.external import register as register_external
-from worker.fixity.replicate import Replicator, register
+from worker.fixity.replicate import Replicator
+from worker.fixity.sweep import Sweep
+from worker.ledger.events import now
+from worker.ledger.transactions import Transactions
 from worker.service_copies import ServiceCopies
 from worker.service_settings import ServiceSettings
 
@@ -18,7 +23,7 @@ WHERE = "an archive's folder; left out: the service, as the settings say"
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Sub-commands of ``copies``."""
-    commands = parser.add_subparsers(dest="what", required=True, metavar="status|add|replicate|external")
+    commands = parser.add_subparsers(dest="what", required=True, metavar="status|add|retire|replicate|external")
     status = commands.add_parser("status", help="show every place: copies held and wanted, overdue, oldest reading")
     status.add_argument("archive", nargs="?", help=WHERE)
     adding = commands.add_parser("add", help="name a second or third place beside an archive; it fills with `replicate`")
@@ -29,6 +34,9 @@ def add(parser: argparse.ArgumentParser) -> None:
     adding.add_argument(
         "--read-only", action="store_true", help="others keep objects there: audit what is registered, write nothing"
     )
+    retiring = commands.add_parser("retire", help="use a place beside an archive no more: it owes no audits; what lies there stays")
+    retiring.add_argument("archive")
+    retiring.add_argument("name", metavar="NAME")
     replicate = commands.add_parser("replicate", help="copy what a place lacks, and read it back")
     replicate.add_argument("archive", nargs="?", help=WHERE)
     external = commands.add_parser("external", help="register an object that others keep; it is audited, never written to")
@@ -42,8 +50,8 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Carry out a sub-command; 1 when a copy could not be brought, or one is overdue."""
-    if args.what == "add":
-        return _add(args)
+    if args.what in ("add", "retire"):
+        return _add(args) if args.what == "add" else _retire(args)
     with opened_copies(args.archive) as at:
         auditor = Auditor(at.ledger.transactions, at.places, at.rules)
         refresh(at, auditor)
@@ -51,7 +59,7 @@ def run(args: argparse.Namespace) -> int:
             return _external(args, at, auditor)
         if args.what == "replicate":
             return _replicate(at, auditor)
-        return 1 if show_places(auditor) else 0
+        return 1 if show_places(at.ledger.transactions, auditor) else 0
 
 
 def opened_copies(archive: str | None) -> ArchiveCopies | ServiceCopies:
@@ -60,13 +68,14 @@ def opened_copies(archive: str | None) -> ArchiveCopies | ServiceCopies:
 
 
 def refresh(at: ArchiveCopies | ServiceCopies, auditor: Auditor) -> None:
-    """Register what was committed since."""
-    stores = at.stores()
+    """Register what was committed since, find what fell behind, see to retired places. News are the service's auditor's."""
+    stores, sweep = at.stores(), Sweep(at.ledger.transactions)
+    retired.settle(at.ledger.transactions, at.used, auditor.clock.now())
     registrar = Auditor(at.ledger.transactions, stores, at.rules, clock=auditor.clock)
     for tenant in at.tenants():
         primary = at.primary.get(tenant)
         if primary:
-            register(registrar, tenant, primary, at.objects(tenant), at.rules(tenant, primary))
+            sweep.whole(registrar, tenant, primary, at.rules(tenant, primary))
 
 
 def _add(args: argparse.Namespace) -> int:
@@ -79,6 +88,21 @@ def _add(args: argparse.Namespace) -> int:
     opened(one).close()
     Configured.read(archive).with_place(one).write(archive)
     print(f"{args.name}: {url}\nNow run: bevara copies replicate {args.archive}")
+    return 0
+
+
+def _retire(args: argparse.Namespace) -> int:
+    """A place that is in ``copies.json`` no more may be retired as well: it was taken out by hand, or this was broken off."""
+    archive = Path(args.archive)
+    with ArchiveCopies(archive) as at:
+        transactions = at.ledger.transactions
+        known = {one.name for one in at.configured.places} | {place for _, place in Copies(transactions).places()}
+        if args.name not in known - {PRIMARY}:
+            raise CopiesError("is no place beside this archive", args.name, "`bevara copies status` shows them.")
+        at.configured.without(args.name).write(archive)
+        retired.retire(transactions, at.tenants(), args.name, now())
+        moved = retired.settle(transactions, at.used, now())
+    print(f"{args.name}: used no more. Its {sum(moved.values()):,} copies are owed no audits; what lies there stays.")
     return 0
 
 
@@ -110,12 +134,14 @@ def _replicate(at: ArchiveCopies | ServiceCopies, auditor: Auditor) -> int:
     return 1 if failed else 0
 
 
-def show_places(auditor: Auditor) -> int:
+def show_places(transactions: Transactions, auditor: Auditor) -> int:
     """Print how every place stands; returns how many copies are overdue."""
     print(f"{'tenant':20} {'place':16} {'held':>9} {'wanted':>8} {'overdue':>8} {'never read':>10}  oldest reading")
-    overdue = 0
+    overdue, gone = 0, retired.retired(transactions)
     for one in auditor.copies.states(auditor.clock.now()):
         overdue += one.overdue
         numbers = f"{one.held:9,} {one.wanted:8,} {one.overdue:8,} {one.never:10,}"
-        print(f"{one.tenant:20} {one.place:16} {numbers}  {one.oldest or 'some never'}")
+        since = gone.get((one.tenant, one.place))
+        oldest = one.oldest or ("some never" if one.never else "-")
+        print(f"{one.tenant:20} {one.place:16} {numbers}  {f'retired since {since}' if since else oldest}")
     return overdue

@@ -19,6 +19,8 @@ from actions.errors import PermanentError
 from worker.app import Service
 from worker.cli import tenant_options
 from worker.cli.service import connected
+from worker.fixity import retired
+from worker.ledger.events import now
 from worker.ledger.service_facts import NewKey, Place
 from worker.policy.text import load_text
 from worker.service_settings import ServiceSettings
@@ -128,7 +130,9 @@ def _place_retire(service: Service, args: argparse.Namespace) -> int:
         raise PermanentError(
             "is no active place of this tenant", args.name, "`bevara tenant place list TENANT` shows them.", code="usage"
         )
-    print(f"{args.name}: used no more. What lies there stays.")
+    tenants = service.ledger.tenants
+    moved = retired.settle(service.ledger.transactions, tenants.used, now()).get((args.tenant, args.name), 0)
+    print(f"{args.name}: used no more. Its {moved:,} copies are owed no audits; what lies there stays.")
     return 0
 
 

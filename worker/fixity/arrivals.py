@@ -1,12 +1,13 @@
 """What the auditor must learn of by itself: packages that were committed since, new versions, and evidence that was signed.
 
 A new package is noted as held by its tenant's primary store and as wanted by the others. What a job has just committed, new or
-a new version, comes to the front of the line: it is read again soon, and not only by whoever wrote it.
+a new version, comes to the front of the line: it is read again soon, and not only by whoever wrote it. What nobody told of is
+found by ``sweep``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import sqlalchemy as sa
 
@@ -14,68 +15,49 @@ from worker.fixity.auditor import Auditor
 from worker.fixity.copies import AT_ONCE
 from worker.fixity.replicate import register
 from worker.fixity.rules import Rules
-from worker.ledger.schema import packages
+from worker.fixity.sweep import Sweep, newer, stores_of, want
+from worker.ledger import news
 from worker.ledger.schema_fixity import copies
 from worker.ledger.transactions import Transactions
 
-_NEW_PACKAGE = "a package was committed"
 _AT_ONCE = 500  # names in one statement
-_NEW_VERSION = "a new version was committed"
+_NEW_PACKAGE, _NEW_VERSION = "a package was committed", "a new version was committed"
 
 
 class Arrivals:
-    """See the module. Looks at what came since it looked last; at everything the first time, and when stores were added."""
+    """See the module. Holds nothing: what was not seen to stands in the ledger, and several may look at once."""
 
     def __init__(self, transactions: Transactions) -> None:
-        self._tx = transactions
-        self._seen: dict[str, int] = {}
-        self._open: dict[str, set[int]] = {}
-
-    def forget(self) -> None:
-        """Look at everything anew."""
-        self._seen, self._open = {}, {}
+        self._tx, self._sweep = transactions, Sweep(transactions)
 
     def look(self, auditor: Auditor, tenant: str, primary: str, rules: Rules) -> int:
-        """Note what came; returns how many copies were new."""
-        first = tenant not in self._seen
-        found = self._new(tenant)
-        new = register(auditor, tenant, primary, iter(found), rules)
-        c = copies.c
-        if not first and found:  # what was there before is spread over the interval
-            for names in batched(found):
-                mine = (c.tenant == tenant, c.place == primary, c.object_id.in_(names), c.last_checked.is_(None))
-                auditor.copies.forward(_NEW_PACKAGE, *mine)
-        self._forward(tenant, primary)
+        """Note what came, and go on with the slow round; returns how many copies were new."""
+        new = self._sweep.go_on(auditor, tenant, primary, rules)
+        return new + self._news(auditor, tenant, primary, rules)
+
+    def _news(self, auditor: Auditor, tenant: str, primary: str, rules: Rules) -> int:
+        new, after, places = 0, 0, stores_of(auditor, tenant, primary)
+        while some := self._tx.read(lambda db, after=after: news.some(db, tenant, after=after, limit=_AT_ONCE)):  # type: ignore[misc]  # mypy cannot infer a lambda with a default
+            after = some[-1].package_id
+            new += register(auditor, tenant, primary, (one.object_id for one in some if one.object_id), rules)
+            self._tx.write(lambda db, some=some: _see_to(db, tenant, places, some, self._tx.clock.now()))  # type: ignore[misc]  # as above
         return new
 
-    def _new(self, tenant: str) -> list[str]:
-        """Objects that have a first version now, of packages behind the last one seen, and of those that had none then."""
-        p, seen, still = packages.c, self._seen.get(tenant, 0), self._open.get(tenant, set())
-        behind = sa.or_(p.id > seen, p.id.in_(sorted(still))) if still else p.id > seen
-        stmt = sa.select(p.id, p.object_id, p.version).where(p.tenant == tenant, behind).order_by(p.id)
-        found = []
-        for row in self._tx.stream(stmt):
-            seen = max(seen, row.id)
-            if row.version:
-                found.append(row.object_id)
-                still.discard(row.id)
-            else:
-                still.add(row.id)
-        self._seen[tenant], self._open[tenant] = seen, still
-        return found
 
-    def _forward(self, tenant: str, primary: str) -> None:
-        c, p = copies.c, packages.c
-        newer = sa.exists(sa.select(1).where(p.object_id == c.object_id, p.version > c.version))
-        mine = (c.tenant == tenant, c.place == primary, c.kind == "object", c.state == "held", c.version > 0, c.turn != AT_ONCE)
-        moved = sa.update(copies).where(*mine, newer).values(turn=AT_ONCE, why=_NEW_VERSION)
-        self._tx.write(lambda db: db.execute(moved))
+def _see_to(db: sa.Connection, tenant: str, places: Sequence[str], some: Sequence[news.News], now: sa.ColumnElement[str]) -> None:
+    """Bring them to where they are read or copied. One that is being read waits: it may be the version before that is read.
 
-
-def batched(names: list[str]) -> Iterator[list[str]]:
-    """*names* a few at a time."""
-    for begin in range(0, len(names), _AT_ONCE):
-        yield names[begin : begin + _AT_ONCE]
+    Args:
+        places: The primary first.
+    """
+    c, names = copies.c, [one.object_id for one in some if one.object_id]
+    mine = (c.tenant == tenant, c.place == places[0], c.object_id.in_(names), c.state == "held")
+    in_hand = set(db.scalars(sa.select(c.object_id).where(*mine, c.lease_until >= now)))
+    # what could not be read has its next try set already
+    lined_up = sa.update(copies).where(*mine, c.object_id.not_in(in_hand), newer(), c.tries == 0)
+    db.execute(lined_up.values(turn=AT_ONCE, why=sa.case((c.version == 0, _NEW_PACKAGE), else_=_NEW_VERSION)))
+    want(db, tenant, places[1:], names)
+    news.seen(db, [one for one in some if one.object_id not in in_hand])
 
 
 def note_everywhere(auditor: Auditor, tenant: str, object_ids: Iterator[str], rules: Rules) -> None:

@@ -51,6 +51,7 @@ class Copy:
     worker: str | None
     lease_until: str | None
     cursor: str | None
+    wants: int | None
 
     @property
     def key(self) -> str:
@@ -138,7 +139,7 @@ class Copies:
         self, db: sa.Connection, copy: Copy, worker: str, verdict: Verdict, *, began: str, rules: Rules, held: dict[str, Any]
     ) -> bool:
         """A full reading: the deadline moves. *held*: version, files and size_bytes as found."""
-        due, turn = due_after(began, rules), turn_after(began, rules, copy.key)
+        due, turn, wants = due_after(began, rules), turn_after(began, rules, copy.key), copies.c.wants
         values = {
             "due": due,
             "turn": turn,
@@ -147,6 +148,7 @@ class Copies:
             "last_verdict": verdict.value,
             "tries": 0,
             "cursor": None,
+            "wants": sa.case((wants > held["version"], wants)),
         }
         return self._end(db, copy, worker, values | held)
 
@@ -217,7 +219,7 @@ class Copies:
             c.place,
             number(held).label("held"),
             number(wanted).label("wanted"),
-            sa.func.coalesce(sa.func.sum(c.size_bytes), 0).label("size_bytes"),
+            sa.func.coalesce(sa.func.sum(sa.case((held, c.size_bytes))), 0).label("size_bytes"),
             number(held & (c.due < now)).label("overdue"),
             number(held & c.last_checked.is_(None)).label("never"),
             sa.func.min(sa.case((held, c.last_checked))).label("oldest"),
@@ -241,7 +243,7 @@ def _new(tenant: str, place: str, name: str, state: str, *, now: str, rules: Rul
     turn = first_turn(now, rules, f"{tenant}\n{place}\n{name}") if state == "held" else NEVER
     due = due_after(now, rules) if state == "held" else NEVER
     facts = {"tenant": tenant, "place": place, "object_id": name, "kind": "object", "state": state, "due": due, "turn": turn}
-    return facts | {"version": 0, "size_bytes": 0, "files": 0, "tries": 0}
+    return facts | {"version": 0, "size_bytes": 0, "files": 0, "tries": 0, "wants": 1 if state == "wanted" else None}
 
 
 def _copy(row: sa.Row[Any]) -> Copy:

@@ -20,6 +20,7 @@ from worker.fixity.breaker import Tripped
 from worker.fixity.copies import Copy, PlaceState
 from worker.fixity.coverage import by_day, places, standing
 from worker.fixity.known import Reading
+from worker.fixity.retired import within
 from worker.fixity.rules import Rules
 from worker.fixity.verdicts import BAD, Verdict
 from worker.ledger.events import now
@@ -59,6 +60,7 @@ class StorePeriod:
         bad_objects: Objects of which bad bytes were found within the period.
         tripped: What stopped all repair within the period, or still does.
         as_of: The moment of ``state`` and ``checked``.
+        retired: From when to when (None: still) it was used no more, within the period: it owed nothing meanwhile.
         kept: False: the period is past, nobody kept how the store stood at its end, and what is shown is how it stands now.
     """
 
@@ -72,6 +74,7 @@ class StorePeriod:
     tripped: tuple[Tripped, ...] = ()
     as_of: str = ""
     kept: bool = True
+    retired: tuple[tuple[str, str | None], ...] = ()
 
     @property
     def read(self) -> Read:
@@ -133,6 +136,10 @@ def days_between(first: str, last: str) -> Iterator[str]:
         yield (begin + timedelta(days=number)).isoformat()
 
 
+def _after(day: str) -> str:
+    return (date.fromisoformat(day) + timedelta(days=1)).isoformat()
+
+
 def period(
     transactions: Transactions,
     tenant: str,
@@ -152,9 +159,11 @@ def period(
         name: Of the tenant, for people.
     """
     door, made = AuditDoor(transactions, tenant), clock()
-    asked = _Asked(door, first, last, {one.place: one for one in door.states(made)})
+    asked = _Asked(
+        door, first, last, {one.place: one for one in door.states(made)}, within(door.transactions, tenant, first, _after(last))
+    )
     before = places(door.transactions, tenant, last) if last < made[:10] else set()
-    names = [*stores, *sorted((asked.states.keys() | before) - set(stores))]
+    names = [*stores, *sorted((asked.states.keys() | before | asked.retired.keys()) - set(stores))]
     found = tuple(asked.store(one, rules(one), made) for one in names)
     needed = max((one.rules.repair.approvals for one in found), default=0)
     return Period(tenant, name or tenant, first, last, made, found, asked.samples(), needed, asked.findings)
@@ -168,6 +177,7 @@ class _Asked:
     first: str
     last: str
     states: dict[str, PlaceState]
+    retired: dict[str, list[tuple[str, str | None]]]
 
     def store(self, name: str, rules: Rules, made: str) -> StorePeriod:
         """One store, as it stood at the period's end, if that is known."""
@@ -182,11 +192,12 @@ class _Asked:
         covered = sum(number for day, number in checked.items() if self.first <= day <= self.last)
         days, bad, tripped = self.days(name), self.bad_objects(name), self.tripped(name)
         kept = not past or at_end is not None
-        return StorePeriod(name, rules, state, days, checked, covered, bad, tripped, as_of, kept)
+        gone = tuple(self.retired.get(name, ()))
+        return StorePeriod(name, rules, state, days, checked, covered, bad, tripped, as_of, kept, gone)
 
     @property
     def after(self) -> str:
-        return (date.fromisoformat(self.last) + timedelta(days=1)).isoformat()
+        return _after(self.last)
 
     def _rows(self, stmt: sa.Select[Any]) -> Sequence[sa.Row[Any]]:
         return self.door.transactions.read(lambda db: db.execute(stmt).all())

@@ -23,7 +23,6 @@ from worker.fixity.root import ROOT
 from worker.fixity.rules import Rules
 from worker.fixity.sources import NoQuorumError, Sources
 from worker.fixity.verdicts import Verdict
-from worker.ledger.schema import packages
 from worker.ledger.schema_fixity import copies
 from worker.ledger.transactions import Transactions
 from worker.store.layout import INVENTORY, OBJECT_NAMASTE, ROOT_FILES, ROOT_NAMASTE, SIDECAR
@@ -42,17 +41,17 @@ class Replicated:
 
 
 class Replicator:
-    """See the module. Several may run at once: a copy is in one's hand at a time."""
+    """See the module. Several may run at once: a copy is in one's hand at a time. One that is kept goes on where it stopped."""
 
     def __init__(self, transactions: Transactions, auditor: Auditor, scratch: Path | None = None) -> None:
         self._tx, self._auditor, self._scratch = transactions, auditor, scratch
+        self._after: dict[tuple[str, str], int] = {}
+        self._last = ("", "")
 
     def behind(self, tenant: str, place: str, limit: int = 100, after: int = 0) -> list[Copy]:
-        """Copies that are wanted, or hold an older version than the package has."""
-        c, p = copies.c, packages.c
-        newer = sa.exists(sa.select(1).where(p.object_id == c.object_id, p.version > c.version))
-        mine = (c.tenant == tenant, c.place == place, c.kind == "object", c.id > after)
-        return self._auditor.copies.some(*mine, sa.or_(c.state == "wanted", (c.state == "held") & newer), limit=limit)
+        """Copies that are wanted, or hold an older version than the package has: from an index of these alone."""
+        c = copies.c
+        return self._auditor.copies.some(c.tenant == tenant, c.place == place, c.wants.is_not(None), c.id > after, limit=limit)
 
     def run(self, primary: dict[str, str], *, most: int = 0) -> Iterator[Replicated]:
         """Bring every place up to its tenant's primary.
@@ -62,17 +61,20 @@ class Replicator:
             most: Stop after so many; 0: all.
         """
         done = 0
-        for tenant, place in sorted(self._auditor.places):
-            if primary.get(tenant) == place:
-                continue
-            after = 0
-            while page := self.behind(tenant, place, after=after):
-                after = page[-1].id
+        for key in self._in_turn(primary):
+            while page := self.behind(*key, after=self._after.get(key, 0)):
                 for copy in page:
                     if most and done >= most:
                         return
+                    self._after[key], self._last = copy.id, key
                     done += 1
-                    yield self.one(copy, primary.get(tenant, ""))
+                    yield self.one(copy, primary.get(copy.tenant, ""))
+            self._after.pop(key, None)
+
+    def _in_turn(self, primary: dict[str, str]) -> list[tuple[str, str]]:
+        """The places, beginning behind the one that was served last: one that takes nothing must not starve the others."""
+        names = sorted((tenant, place) for tenant, place in self._auditor.places if primary.get(tenant) != place)
+        return [key for key in names if key > self._last] + [key for key in names if key <= self._last]
 
     def one(self, copy: Copy, primary: str) -> Replicated:
         """Bring one copy up to date."""
@@ -149,8 +151,9 @@ class Replicator:
             return self._failed(
                 copy, reading.why_not or f"it did not read back whole: {fault.detail if fault else reading.verdict}"
             )
-        rules = self._auditor.rules(copy.tenant, copy.place)
+        rules, wants = self._auditor.rules(copy.tenant, copy.place), copies.c.wants
         held = {"state": "held", "version": reading.head, "files": reading.files, "size_bytes": reading.size_bytes}
+        held["wants"] = sa.case((wants != copy.wants, wants))  # what was announced since it was taken
 
         def work(db: sa.Connection) -> None:
             self._auditor.copies.checked(db, copy, self._auditor.name, Verdict.OK, began=began, rules=rules, held=held)

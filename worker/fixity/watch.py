@@ -22,7 +22,7 @@ import sqlalchemy as sa
 
 from actions.errors import PreservationError, TransientError
 from worker.evidence.nightly import Nightly
-from worker.fixity import coverage, tidings
+from worker.fixity import coverage, retired, tidings
 from worker.fixity.arrivals import Arrivals, note_everywhere
 from worker.fixity.auditor import Auditor
 from worker.fixity.copies import Copy
@@ -44,7 +44,7 @@ LEAD_S = 60.0  # an auditor that is silent for so long is followed by another
 READ_S = 20.0  # of reading between two looks at the other duties
 IDLE_S = 2.0
 COPIES_AT_ONCE = 50  # brought to another store in one round
-EVERY_S = {"places": 60.0, "arrivals": 15.0, "all": 3600.0, "replicate": 5.0, "repair": 30.0, "figures": 60.0, "evidence": 30.0}
+EVERY_S = {"places": 60.0, "arrivals": 15.0, "replicate": 5.0, "repair": 30.0, "figures": 60.0, "evidence": 30.0}
 EVERY_S |= {"coverage": 1800.0}  # a report's last day is at most so much short
 _REST = 10  # times as long as a duty took, it is let rest: what grows with the archive must not take all the time
 
@@ -72,6 +72,7 @@ class Watch:
         self._stopping, self._due = threading.Event(), dict[str, float]()
         self._trouble, self._sure_until_s, self._taken = "", 0.0, 0
         self._auditor = self._make(self._at)
+        self._replicator = Replicator(self._tx, self._auditor, self._scratch)
         for verdict in Verdict:
             metrics.observe_finding(verdict.value, 0)
 
@@ -114,7 +115,6 @@ class Watch:
         """
         for what, duty in (
             ("places", self._look_at_places),
-            ("all", self._arrivals.forget),
             ("arrivals", self._look_for_arrivals),
             ("replicate", self._replicate),
         ):
@@ -188,14 +188,19 @@ class Watch:
             fresh = self._opened()
             self._at.__exit__()
             self._at, self._known, self._auditor = fresh, now, self._make(fresh)
-            self._arrivals.forget()
+            self._replicator = Replicator(self._tx, self._auditor, self._scratch)
+        for (tenant, place), number in retired.settle(self._tx, self._at.used, self._auditor.clock.now()).items():
+            log.info("tenant %s, store %s: %s copies are %s", tenant, place, number, self._word(tenant, place))
+
+    def _word(self, tenant: str, place: str) -> str:
+        return "due at once: it is used again" if place in self._at.used(tenant) else "owed no more: it is retired"
 
     def _look_for_arrivals(self) -> None:
         for tenant, primary in sorted(self._at.primary.items()):
             self._arrivals.look(self._auditor, tenant, primary, self._rules(tenant, primary))
 
     def _replicate(self) -> None:
-        for done in Replicator(self._tx, self._auditor, self._scratch).run(self._at.primary, most=COPIES_AT_ONCE):
+        for done in self._replicator.run(self._at.primary, most=COPIES_AT_ONCE):
             if done.why:
                 log.warning("store %s: a copy could not be made: %s", done.place, done.why)
             if self._ends():

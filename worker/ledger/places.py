@@ -9,6 +9,8 @@ from urllib.parse import urlsplit
 
 import sqlalchemy as sa
 
+from worker.ledger.events import now
+from worker.ledger.schema_fixity import retirements
 from worker.ledger.schema_service import places, tenants
 from worker.ledger.service_facts import Place
 from worker.ledger.tenant_errors import TenantError
@@ -34,7 +36,7 @@ class Places:
         is_delivery: bool = False,
         position: int | None = None,
     ) -> Place:
-        """Register a place.
+        """Register a place, or use one again that was retired: its copies are due at once (``worker.fixity.retired``).
 
         Args:
             url: ``file:///absolute/folder`` or ``s3://bucket/prefix``.
@@ -42,7 +44,8 @@ class Places:
             position: Among the tenant's stores, 0 is the primary; None: after those that there are.
 
         Raises:
-            TenantError: The name is taken or not of its form, the address is not of its, or the tenant is unknown.
+            TenantError: The name is taken or not of its form, the address is not of its, or the tenant is unknown. The name of
+                a retired place is taken for every address but its own.
         """
         _check(name, url)
         roles = {"is_store": is_store, "is_source": is_source, "is_delivery": is_delivery}
@@ -51,11 +54,12 @@ class Places:
             # the tenant's row orders those who add places at once
             if db.execute(sa.select(tenants.c.id).where(tenants.c.id == tenant).with_for_update(key_share=True)).first() is None:
                 raise TenantError.unknown(tenant)
-            if db.execute(sa.select(places.c.id).where(places.c.tenant == tenant, places.c.name == name)).first():
+            known = db.execute(sa.select(places).where(places.c.tenant == tenant, places.c.name == name)).one_or_none()
+            if known and (known.state, known.url, known.endpoint) != ("retired", url, endpoint):
                 raise TenantError("is a place of this tenant already", name, "Choose another name; a retired place keeps its own.")
             last = sa.select(sa.func.count()).where(places.c.tenant == tenant, places.c.is_store)
             row: dict[str, Any] = {
-                "id": uuid.uuid4().hex,
+                "id": known.id if known else uuid.uuid4().hex,
                 "tenant": tenant,
                 "name": name,
                 "url": url,
@@ -63,7 +67,8 @@ class Places:
                 **roles,
             }
             row["position"] = position if position is not None else (db.scalar(last) if is_store else 0)
-            db.execute(sa.insert(places).values(**row, state="active"))
+            stmt = sa.update(places).where(places.c.id == row["id"]) if known else sa.insert(places)
+            db.execute(stmt.values(**row, state="active"))
             return Place(**row, state="active")
 
         return self._tx.write(work, tenant=tenant)
@@ -81,14 +86,25 @@ class Places:
         row = self._tx.read(lambda db: db.execute(stmt).one_or_none(), tenant=tenant)
         return None if row is None else _place(row)
 
+    def used(self, tenant: str) -> set[str]:
+        """Names of a tenant's active places."""
+        return {place.name for place in self.places(tenant)}
+
     def primary(self, tenant: str) -> Place | None:
         """The store that versions are committed to: the active one that comes first."""
         return next((place for place in self.places(tenant) if place.is_store), None)
 
     def retire_place(self, tenant: str, name: str) -> bool:
-        """Use a place no more; what lies there stays. False: there is no such active place."""
+        """Use a place no more; what lies there stays, and owes no audits. False: there is no such active place."""
         mine = sa.update(places).where(places.c.tenant == tenant, places.c.name == name, places.c.state == "active")
-        return self._tx.write(lambda db: bool(db.execute(mine.values(state="retired")).rowcount), tenant=tenant)
+
+        def work(db: sa.Connection) -> bool:
+            found = bool(db.execute(mine.values(state="retired")).rowcount)
+            if found:
+                db.execute(sa.insert(retirements).values(tenant=tenant, place=name, since=now()))
+            return found
+
+        return self._tx.write(work, tenant=tenant)
 
 
 def _check(name: str, url: str) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from worker.ledger import counts, stored
+from worker.ledger import counts, news, stored
 from worker.ledger import engine as database
 from worker.ledger.events import AUDIT_JOB, canonical, first_prev, hash_of
 from worker.ledger.facts import UNFINISHED, JobState, TaskState
@@ -59,10 +59,12 @@ def forget(db: sa.Connection, home: int, version: int = 0) -> None:
 
 
 def _home(db: sa.Connection, name: str, tenant: str, package: str, version: int) -> int:
-    known = db.scalar(sa.select(packages.c.id).where(packages.c.object_id == name))
+    known = db.execute(sa.select(packages.c.id, packages.c.version).where(packages.c.object_id == name)).one_or_none()
     if known is not None:
-        forget(db, known, version)
-        return int(known)
+        forget(db, known.id, version)
+        if known.version != version:  # of one that nobody knew, the round over all packages learns: it needs no haste
+            news.announce(db, known.id, version)
+        return int(known.id)
     row = {
         "object_id": name,
         "tenant": tenant,

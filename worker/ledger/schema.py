@@ -39,6 +39,7 @@ packages = Table(
     Column("version", Integer, nullable=False),  # newest committed OCFL version; 0: none yet
     Column("last_seq", BigInteger, nullable=False),  # newest event of the chain
     Column("last_hash", String(64), nullable=False),
+    Index("packages_of_tenant", "tenant", "id"),
 )
 
 jobs = Table(

@@ -11,6 +11,7 @@ from worker.ledger.schema import KEY, metadata
 
 HELD = text("state = 'held'")
 """As the index of the line has it: a parameter in its place would keep a database from using that index."""
+_WANTING = text("wants IS NOT NULL")
 
 copies = Table(
     "copies",
@@ -33,9 +34,12 @@ copies = Table(
     Column("worker", Text),
     Column("lease_until", String(24)),
     Column("cursor", Text),  # worker.fixity.cursor.Cursor as JSON: where an audit that stopped goes on
+    # Since migration 0006: the version that another store is to bring it; NULL: it lacks none that anybody told of
+    Column("wants", Integer),
     UniqueConstraint("tenant", "place", "object_id", name="copies_once"),
     Index("copies_in_line", "tenant", "place", "turn", postgresql_where=HELD, sqlite_where=HELD),
     Index("copies_by_due", "tenant", "place", "due"),
+    Index("copies_wanting", "tenant", "place", "id", postgresql_where=_WANTING, sqlite_where=_WANTING),
     Index("copies_of_object", "object_id"),
 )
 
@@ -176,5 +180,38 @@ told_findings = Table(
 )
 """Findings that stand in the outbox, or that the tenant wants no callback of."""
 
-TENANT_TABLES = ("copies", "findings", "approvals", "readings", "breakers", "externals", "coverage", "samples", "told_findings")
+news = Table(
+    "news",
+    metadata,
+    Column("package_id", BigInteger, ForeignKey("packages.id"), primary_key=True, autoincrement=False),
+    Column("tenant", Text, nullable=False),
+    Column("version", Integer, nullable=False),
+    Index("news_of_tenant", "tenant", "package_id"),
+)
+"""Packages with a version that the auditor has not seen to yet."""
+
+sweeps = Table(
+    "sweeps",
+    metadata,
+    Column("tenant", Text, primary_key=True),
+    Column("after", BigInteger, nullable=False),  # packages.id: where the round goes on
+    Column("stores", Text, nullable=False),  # JSON: those that this round goes over, the primary first
+    Column("done", Text),  # JSON: those that a whole round has gone over; NULL: none has
+)
+"""How far the slow round over all packages is, which finds what nobody told of."""
+
+retirements = Table(
+    "retirements",
+    metadata,
+    Column("tenant", Text, primary_key=True),
+    Column("place", Text, primary_key=True),
+    Column("since", String(24), primary_key=True),
+    Column("ended", String(24)),  # it is used again, and its copies are in the line again; NULL: it is retired
+)
+"""Places that owe nothing."""
+
+TENANT_TABLES = (
+    *("copies", "findings", "approvals", "readings", "breakers", "externals", "coverage", "samples", "told_findings"),
+    *("news", "sweeps", "retirements"),
+)
 OBJECT_TABLES = ("inventories", "ranges")

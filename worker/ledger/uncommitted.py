@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 import sqlalchemy as sa
 
+from worker.ledger import news
 from worker.ledger.facts import TaskState
 from worker.ledger.schema import contents, entries, events, packages, tasks
 
@@ -47,6 +48,7 @@ def carry(db: sa.Connection, package_key: int, version: int) -> None:
         db.execute(sa.update(table).where(*_of(table, package_key)).values(version=version))
     db.execute(sa.update(tasks).where(*_of(tasks, package_key), tasks.c.state == TaskState.DONE).values(version=version))
     db.execute(sa.update(packages).where(packages.c.id == package_key).values(version=version))
+    news.announce(db, package_key, version)
 
 
 def _of(table: sa.Table, package_key: int) -> tuple[sa.ColumnElement[bool], sa.ColumnElement[bool]]:

@@ -73,7 +73,11 @@ def write_csv(folder: Path, period: Period) -> list[Path]:
     )
     found = ([*_finding(entry).values(), "; ".join(f"{who} {at}" for who, at in agreed)] for entry, agreed in period.findings())
     tables: tuple[tuple[str, Sequence[str], Iterable[Sequence[Any]]], ...] = (
-        ("stores.csv", (*_STORE, "proves"), ([*(one[name] for name in _STORE), one["proves"]] for one in stores)),
+        (
+            "stores.csv",
+            (*_STORE, "proves", "retired"),
+            ([*(one[name] for name in _STORE), one["proves"], _spans(one["retired"])] for one in stores),
+        ),
         ("readings.csv", ("store", "day", *_READ), readings),
         ("findings.csv", (*_FINDING, *_FINDING_END), found),
     )
@@ -105,16 +109,21 @@ def _store(one: StorePeriod) -> dict[str, Any]:
     facts = (one.name, rules.interval_days, rules.repair.value, state.held, state.wanted, state.size_bytes, state.overdue)
     named = dict(zip(_STORE, (*facts, state.never, state.oldest, one.covered, one.as_of, one.kept), strict=True))
     stopped = [{"since": each.since, "why": each.why} for each in one.tripped]
+    gone = [{"since": since, "until": until} for since, until in one.retired]
     days = {day: _read(read) for day, read in sorted(one.days.items())}
     return (
         named
-        | {"proves": bound(one).en, "bad_objects": one.bad_objects, "repair_stopped": stopped}
+        | {"proves": bound(one).en, "bad_objects": one.bad_objects, "repair_stopped": stopped, "retired": gone}
         | {
             "read": _read(one.read),
             "days": days,
             "last_checked": dict(sorted(one.checked.items())),
         }
     )
+
+
+def _spans(gone: list[dict[str, str | None]]) -> str:
+    return "; ".join(f"{one['since']} - {one['until'] or ''}".rstrip() for one in gone)
 
 
 def _read(read: Read) -> dict[str, int]:

@@ -69,6 +69,7 @@ _SENTENCES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"stopped by the breaker: (.+)", r"lagning stoppad, en människa måste se på lagringen (\1)"),
         (r"the package is being written to: (.+)", "väntar: paketet håller på att skrivas"),
         (r"could not be written or read back: (.+)", r"kunde inte skrivas eller läsas tillbaka (\1)"),
+        (r"its place was retired", "lagringen används inte mer"),
         (r"is not a matter of bytes: (.+)", "innehållet är rätt; det är liggaren eller PREMIS som avviker"),
     )
 )
