@@ -6,6 +6,7 @@ import argparse
 import logging
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 from cryptography.x509 import Certificate, load_pem_x509_certificates
@@ -16,6 +17,7 @@ from worker.cli import service as shared
 from worker.evidence.keys import KeyFolder
 from worker.evidence.nightly import Nightly
 from worker.evidence.timestamp import asker
+from worker.fixity.copies import Copies
 from worker.fixity.watch import Watch
 from worker.observe.metrics import Metrics
 from worker.service_copies import ServiceCopies
@@ -96,4 +98,9 @@ def _wrong(what: str, remedy: str) -> SettingsError:
 def stores(service: Service, tenant: str) -> Sequence[Store]:
     """A tenant's stores, the primary first."""
     places = [one for one in service.ledger.tenants.places(tenant) if one.is_store]
-    return [BucketStore(service.places.bucket(one), service.spool.folder, spool=service.spool) for one in places]
+    copies_of, spool = Copies(service.ledger.transactions), service.spool
+
+    def new(place: str) -> bool:
+        return not copies_of.were_read(place, tenant)
+
+    return [BucketStore(service.places.bucket(one), spool.folder, spool=spool, new=partial(new, one.name)) for one in places]

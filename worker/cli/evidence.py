@@ -26,6 +26,7 @@ from worker.evidence.shelf import days, find
 from worker.evidence.timestamp import asker
 from worker.evidence.trust import PublicKey
 from worker.evidence.verify import Report, tenants, verify
+from worker.fixity.copies import Copies
 from worker.fixity.evidence_copies import note_evidence
 from worker.fixity.findings import Severity
 from worker.ledger.events import now
@@ -207,7 +208,8 @@ def _renew(args: argparse.Namespace) -> int:
 
 def _named(archive: Archive) -> dict[str, Store]:
     """The archive's stores by the names of their places, its own first."""
-    return {PRIMARY: archive.store, **stores_beside(archive.folder)}
+    copies = Copies(archive.ledger.transactions)
+    return {PRIMARY: archive.store, **stores_beside(archive.folder, lambda place: not copies.were_read(place))}
 
 
 def _note(archive: Archive, tenant: str, stores: dict[str, Store], names: list[str]) -> None:

@@ -201,6 +201,12 @@ class Copies:
 
     def places(self) -> Sequence[tuple[str, str]]:
         """(tenant, place) of all copies."""
+    def were_read(self, place: str, tenant: str | None = None) -> bool:
+        """Whether copies in a place were ever read in full: then it has a storage root, or is not there."""
+        c = copies.c
+        mine = [c.place == place, c.last_checked.is_not(None), *([c.tenant == tenant] if tenant else [])]
+        return bool(self.some(*mine, limit=1))
+
         stmt = sa.select(copies.c.tenant, copies.c.place).distinct().order_by(copies.c.tenant, copies.c.place)
         return [(row.tenant, row.place) for row in self._tx.read(lambda db: db.execute(stmt).all())]
 

@@ -1,0 +1,180 @@
+"""Where an audit could vouch for what nobody read, or a repair could lose what it should keep: each a law, on real stores."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import random
+import shutil
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from audit_samples import LENIENT, TENANT, Lab, build, flip, ocfl_valid, package, store_tree, write
+
+from tests.conftest import bevara
+from worker.archive import Archive
+from worker.archive_copies import PRIMARY, Beside, Configured
+from worker.fixity import promise
+from worker.fixity.auditor import folder_of
+from worker.fixity.copies import AT_ONCE
+from worker.fixity.folder_place import FolderPlace
+from worker.fixity.known import Reading
+from worker.fixity.place import UnreadableError
+from worker.fixity.repair import Outcome
+from worker.fixity.replicate import Replicator, register
+from worker.fixity.rules import RepairMode, Rules, due_after
+from worker.fixity.verdicts import Fault, Verdict
+from worker.ledger.schema import events
+from worker.ledger.schema_fixity import breakers, copies, findings, inventories
+from worker.store.layout import INVENTORY, ROOT_FILES, SIDECAR
+
+
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("filled") / "a"
+    build(folder, 4)
+    with Lab(folder) as lab:
+        lab.fill()
+    return folder.parent
+
+
+@pytest.fixture
+def lab(filled: Path, tmp_path: Path) -> Iterator[Lab]:
+    shutil.copytree(filled, tmp_path / "x")
+    with Lab(tmp_path / "x" / "a") as one:
+        yield one
+
+
+class Broken(FolderPlace):
+    """A disk of which some files cannot be read. ``broken``: ends of their paths."""
+
+    broken: tuple[str, ...] = ()
+
+    def open(self, path: str, offset_bytes: int = 0):
+        if path.endswith(self.broken):
+            raise UnreadableError("could not be read: Input/output error", path, "")
+        return super().open(path, offset_bytes)
+
+    def fresh(self) -> Broken:
+        again = Broken(self.name, self.root)
+        again.broken = self.broken
+        return again
+
+
+def broken(lab: Lab, *ends: str, name: str = "b") -> Broken:
+    place = Broken(name, lab.roots[name])
+    place.broken = ends
+    lab.places[TENANT, name] = place
+    lab.auditor = lab.make()
+    return place
+
+
+def content(lab: Lab, end: str, name: str = "b") -> tuple[str, str]:
+    return next(one for one in lab.files() if one[0] == name and one[1].endswith(end))
+
+
+def copy_of(lab: Lab, one: tuple[str, str]):
+    return next(copy for copy in lab.auditor.copies.some(copies.c.place == one[0]) if one[1].startswith(folder_of(copy.object_id)))
+
+
+# Copying
+
+
+def replicated(lab: Lab) -> list[tuple[str, str]]:
+    return [(one.place, one.why) for one in Replicator(lab.tx, lab.auditor).run({TENANT: PRIMARY})]
+
+
+def new_version(lab: Lab, name: str = "paket 2") -> None:
+    with Archive(lab.folder) as archive:
+        package(archive, name, {b"ny": b"nytt", b"fil 1.txt": b"annat"})
+
+
+def test_a_new_version_is_no_repair_of_what_an_older_one_has_lost(lab: Lab) -> None:
+    """Without a finding, an approval, the breaker and the quarantine nothing of a held copy is replaced."""
+    name = lab.objects()[2]
+    victim = lab.roots["b"] / folder_of(name) / "v1/content/original/fil 2.txt"
+    flip(victim, random.Random(1))
+    bad = victim.read_bytes()
+    new_version(lab)
+
+    done = dict(replicated(lab))
+
+    assert victim.read_bytes() == bad
+    assert done["b"]
+    assert not done["c"]
+    lab.auditor.run()
+    assert [(one.place, one.path) for one in lab.auditor.book.some()] == [("b", "v1/content/original/fil 2.txt")]
+    assert {one.outcome for one in lab.repair()} == {Outcome.REPAIRED}
+    assert lab.audit() == set()
+    assert replicated(lab) == []
+    assert store_tree(lab.roots["b"]) == store_tree(lab.folder)
+    ocfl_valid(lab.roots["b"])
+
+
+def test_a_forged_inventory_is_not_written_over_by_the_next_version(lab: Lab) -> None:
+    name = lab.objects()[2]
+    home = lab.roots["b"] / folder_of(name)
+    attack(home, "v1/content/original/fil 1.txt", b"forged")
+    forged = (home / INVENTORY).read_bytes()
+    new_version(lab)
+
+    assert dict(replicated(lab))["b"]
+
+    assert (home / INVENTORY).read_bytes() == forged
+    lab.auditor.run()
+    assert {one.path for one in lab.auditor.book.some()} >= {INVENTORY, "v1/content/original/fil 1.txt"}
+    for _ in range(3):
+        lab.repair()
+        lab.audit()
+    assert replicated(lab) in ([], [("b", "")])
+    assert lab.audit() == set()
+    assert store_tree(lab.roots["b"]) == store_tree(lab.folder)
+
+
+def test_a_disk_that_is_not_mounted_gets_no_storage_root_on_the_disk_below_it(lab: Lab) -> None:
+    lab.audit()
+    lab.roots["b"].rename(lab.roots["b"].with_name("away"))
+    lab.roots["b"].mkdir()
+    new_version(lab)
+
+    done = dict(replicated(lab))
+
+    assert "not mounted" in done["b"]
+    assert list(lab.roots["b"].iterdir()) == []
+    assert lab.audit() == set()
+
+
+def test_a_place_that_is_ahead_of_the_ledger_is_not_set_back(lab: Lab) -> None:
+    """A ledger that was restored from an old backup."""
+    name = lab.objects()[2]
+    new_version(lab)
+    assert not any(why for _, why in replicated(lab))
+    before = store_tree(lab.roots["b"])
+    with lab.ledger.engine.begin() as db:
+        from worker.ledger.schema import packages
+
+        db.execute(sa.update(packages).where(packages.c.object_id == name).values(version=1))
+        db.execute(sa.update(copies).where(copies.c.object_id == name, copies.c.place == "b").values(version=0))
+
+    assert "newer version" in dict(replicated(lab))["b"]
+    assert store_tree(lab.roots["b"]) == before
+
+
+def test_what_stands_in_the_way_of_a_new_copy_is_kept(lab: Lab) -> None:
+    """A place with an older, damaged copy of the same package is named as a new store."""
+    other = lab.folder.parent / "d"
+    shutil.copytree(lab.roots["b"] / "store", other / "store")
+    name = lab.objects()[1]
+    victim = other / folder_of(name) / "v1/content/original/fil 1.txt"
+    write(victim, b"what somebody kept")
+    with Lab(lab.folder, {"d": FolderPlace("d", other)}) as two:
+        register(two.auditor, TENANT, PRIMARY, iter(two.objects()), LENIENT)
+        assert [one.why for one in Replicator(two.tx, two.auditor).run({TENANT: PRIMARY}) if one.why] == []
+
+    assert store_tree(other) == store_tree(lab.folder)
+    assert [path.read_bytes() for path in (other / "quarantine").rglob("fil 1.txt")] == [b"what somebody kept"]
+
+
