@@ -80,6 +80,64 @@ def copy_of(lab: Lab, one: tuple[str, str]):
     return next(copy for copy in lab.auditor.copies.some(copies.c.place == one[0]) if one[1].startswith(folder_of(copy.object_id)))
 
 
+# Quorum
+
+
+def attack(home: Path, content_path: str, data: bytes) -> None:
+    """The attacker who knows OCFL, on an object of one version."""
+    victim = home / content_path
+    before = victim.read_bytes()
+    write(victim, data)
+    text = (home / INVENTORY).read_text("utf-8")
+    for algorithm in ("sha512", "sha256"):
+        text = text.replace(hashlib.new(algorithm, before).hexdigest(), hashlib.new(algorithm, data).hexdigest())
+    sidecar = f"{hashlib.sha512(text.encode()).hexdigest()} {INVENTORY}\n".encode()
+    for folder in (home, home / "v1"):
+        write(folder / INVENTORY, text.encode())
+        write(folder / SIDECAR, sidecar)
+
+
+def test_evidence_that_was_forged_before_it_was_ever_read_replaces_no_true_copy(tmp_path: Path) -> None:
+    from worker.evidence.keys import KeyFolder
+    from worker.evidence.names import evidence_id
+    from worker.ledger.events import now
+
+    folder = build(tmp_path / "a", 1)
+    Configured((Beside("b", (tmp_path / "b").as_uri()),)).write(folder)
+    KeyFolder(tmp_path / "keys").new()
+    assert bevara("copies", "replicate", folder).code == 0
+    assert bevara("evidence", "make", folder, "--keys", tmp_path / "keys").code == 0
+    name = evidence_id(TENANT, now()[:10])
+    true, forged = folder / folder_of(name), tmp_path / "b" / folder_of(name)
+    whole = {path: path.read_bytes() for path in true.rglob("*") if path.is_file()}
+    attack(forged, next(p.relative_to(forged).as_posix() for p in forged.rglob("page.txt")), b"forged")
+    with Lab(folder, {"b": FolderPlace("b", tmp_path / "b")}) as lab:
+        number = lab.auditor.copies.get(TENANT, "b", name).id
+        lab.auditor.audit(lab.auditor.copies.take(number, lab.auditor.name, lease_s=60))  # the forged one is read first
+
+        lab.audit()
+        done = lab.repair()
+
+    assert {one.outcome for one in done} == {Outcome.NO_QUORUM}
+    assert {path: path.read_bytes() for path in true.rglob("*") if path.is_file()} == whole
+
+
+def test_an_inventory_that_a_reading_taught_repairs_unless_a_whole_copy_tells_otherwise(lab: Lab) -> None:
+    """After a ledger was lost: what a reading taught is good for a flipped bit, and not for saying which of two was replaced."""
+    with lab.ledger.engine.begin() as db:
+        db.execute(sa.update(inventories).values(known_by="reading"))
+    one = content(lab, "fil 2.txt")
+    flip(lab.path(one), random.Random(1))
+    lab.audit()
+    assert {done.outcome for done in lab.repair()} == {Outcome.REPAIRED}
+    name = lab.objects()[1]
+
+    attack(lab.roots["b"] / folder_of(name), "v1/content/original/fil 1.txt", b"forged")
+
+    lab.audit()
+    assert {done.outcome for done in lab.repair()} == {Outcome.NO_QUORUM}
+
+
 # Copying
 
 

@@ -15,10 +15,11 @@ OURS = "urn:bevara:"
 
 @dataclass(frozen=True, slots=True)
 class KnownInventory:
-    """An inventory digest that was learnt at commit, or from a reading in which everything agreed."""
+    """An inventory digest that was learnt at commit (``committed``), or from a reading in which everything agreed."""
 
     sha512: str
     agreed: bool
+    committed: bool
 
 
 @dataclass(frozen=True, slots=True)
