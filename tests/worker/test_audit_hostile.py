@@ -80,6 +80,156 @@ def copy_of(lab: Lab, one: tuple[str, str]):
     return next(copy for copy in lab.auditor.copies.some(copies.c.place == one[0]) if one[1].startswith(folder_of(copy.object_id)))
 
 
+# What counts as read
+
+
+def test_a_copy_of_which_a_part_could_not_be_read_is_not_read_although_another_part_is_bad(lab: Lab) -> None:
+    bad = content(lab, "fil 0.txt")
+    flip(lab.path(bad), random.Random(1))
+    place = broken(lab, bad[1].replace("fil 0.txt", "fil 2.txt"))
+    before = copy_of(lab, bad)
+
+    assert lab.audit() == {bad}
+
+    after = copy_of(lab, bad)
+    assert (after.due, after.last_checked, after.tries) == (before.due, before.last_checked, 1)
+    assert after.last_verdict == "mismatch"
+    place.broken = ()
+    lab.clock.offset = timedelta(hours=1)
+    lab.auditor.run()
+    assert copy_of(lab, bad).tries == 0
+    assert copy_of(lab, bad).due > before.due
+
+
+def test_a_bad_file_that_cannot_be_read_the_next_time_stays_a_finding(lab: Lab) -> None:
+    first, second = content(lab, "fil 0.txt"), content(lab, "fil 2.txt")
+    second = (first[0], first[1].replace("fil 0.txt", "fil 2.txt"))
+    for one in (first, second):
+        flip(lab.path(one), random.Random(1))
+    assert lab.audit() == {first, second}
+
+    broken(lab, second[1])
+
+    assert lab.audit() == {first, second}
+
+
+def test_what_could_not_be_read_before_a_stop_is_read_when_the_audit_goes_on(lab: Lab) -> None:
+    one = content(lab, "fil 0.txt")
+    place = broken(lab, one[1])
+    number = copy_of(lab, one).id
+    asked = [0]
+
+    def stop() -> bool:
+        asked[0] += 1
+        return asked[0] > 12
+
+    taken = lab.auditor.copies.take(number, "w", lease_s=60)
+    auditor = lab.make(stop=stop)
+    auditor.name = "w"
+    assert auditor.audit(taken)[0].cursor is not None
+    place.broken = ()
+
+    for hours in (0, 1, 2):
+        lab.clock.offset = timedelta(hours=hours)
+        lab.all_due()
+        lab.auditor.run()
+
+    assert lab.auditor.copies.some(copies.c.id == number)[0].last_verdict == "ok"
+    assert lab.auditor.book.some(findings.c.state == "open") == []
+
+
+def test_a_reading_that_was_stopped_is_no_verdict(lab: Lab) -> None:
+    lab.all_due()
+    ran = lab.auditor.run(most_bytes=1)
+    for _ in range(200):
+        ran = lab.auditor.run(most_bytes=1)
+        if lab.auditor.copies.some(copies.c.cursor.is_not(None)):
+            assert ran.verdicts == {}
+            return
+    raise AssertionError("nothing was stopped in the middle")
+
+
+def test_what_seems_bad_while_a_commit_goes_on_is_not_written_down(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    one = content(lab, "fil 2.txt")
+    flip(lab.path(one), random.Random(1))
+    monkeypatch.setattr(lab.auditor, "_moving", lambda *_: True)
+
+    assert lab.audit() == set()
+
+
+def test_a_place_that_is_away_for_years_is_still_asked_once_a_day(lab: Lab) -> None:
+    with lab.ledger.engine.begin() as db:
+        db.execute(sa.update(copies).values(tries=5000))
+    lab.roots["b"].rename(lab.roots["b"].with_name("away"))
+
+    assert lab.audit() == set()
+    assert {one.tries for one in lab.auditor.copies.some(copies.c.place == "b")} == {5001}
+
+
+def test_each_place_has_its_own_budget_and_its_own_hours(lab: Lab) -> None:
+    tight, shut = Rules(bytes_per_run=1), Rules(windows=("00:00-00:00",))
+    rules = {"b": tight, PRIMARY: LENIENT, "c": shut}
+    lab.all_due()
+    auditor = lab.make()
+    auditor.rules = lambda _tenant, place: rules[place]
+
+    auditor.run()
+
+    read = {name: {one.last_verdict for one in auditor.copies.some(copies.c.place == name)} for name in rules}
+    assert read[PRIMARY] == {"ok"}
+    assert len([one for one in auditor.copies.some(copies.c.place == "b") if one.turn != AT_ONCE]) <= 1
+
+
+def test_a_shorter_interval_binds_what_was_read_under_the_longer_one(lab: Lab) -> None:
+    lab.audit()
+    lab.clock.offset = timedelta(days=40)
+    number = lab.auditor.copies.some(copies.c.place == "b")[0].id
+    with lab.ledger.engine.begin() as db:
+        db.execute(sa.update(copies).where(copies.c.id == number).values(last_checked=None))
+    before = {one.id: one for one in lab.auditor.copies.some(copies.c.place == "b")}
+    month = Rules(interval_days=30)
+
+    assert promise.keep(lab.tx, TENANT, "b", Rules(), lab.clock()) == 0  # of the copy that was never read the deadline stands
+    assert promise.keep(lab.tx, TENANT, "b", month, lab.clock()) == len(before)
+
+    for one in lab.auditor.copies.some(copies.c.place == "b"):
+        assert one.due == due_after(one.last_checked or lab.clock(), month)[:10] + one.due[10:]
+        assert one.turn < one.due
+    assert lab.auditor.copies.overdue(lab.clock(), TENANT, "b") == len(before) - 1
+    after = {one.id: one.due for one in lab.auditor.copies.some(copies.c.place == "b")}
+    for rules in (month, Rules(interval_days=365)):
+        assert promise.keep(lab.tx, TENANT, "b", rules, lab.clock()) == 0
+    assert {one.id: one.due for one in lab.auditor.copies.some(copies.c.place == "b")} == after
+
+
+def test_the_commands_hold_deadlines_to_a_shorter_interval(lab: Lab) -> None:
+    lab.audit()
+    with lab.ledger.engine.begin() as db:
+        db.execute(sa.update(copies).values(last_checked="2020-01-01T00:00:00.000Z"))
+    Configured((Beside("b", lab.roots["b"].as_uri()),), {"interval_days": 30}).write(lab.folder)
+
+    assert bevara("copies", "status", lab.folder).code == 1
+    assert lab.auditor.copies.overdue(lab.clock(), TENANT, "b")
+
+
+# The clock
+
+
+def test_a_clock_that_went_back_is_settled_when_all_that_it_put_in_doubt_was_read(lab: Lab) -> None:
+    lab.audit()
+    lab.clock.offset = timedelta(days=-365)
+    with lab.ledger.engine.begin() as db:
+        never = db.execute(sa.select(copies.c.id).limit(1)).scalar_one()
+        db.execute(sa.update(copies).where(copies.c.id == never).values(last_checked=None, due="2999", turn="2999"))
+
+    assert lab.auditor.run(most_copies=1).clock
+    assert [one.state for one in lab.auditor.book.some()] == ["open"]
+    lab.auditor.run()
+
+    assert [one.state for one in lab.auditor.book.some()] == ["vanished"]
+    assert lab.auditor.copies.some(copies.c.last_checked.is_(None)) == []
+
+
 # Quorum
 
 

@@ -208,6 +208,7 @@ class Watch:
         taken = self._turns.round(self._auditor, seconds=READ_S, stop=self._ends, told=self._count)
         self._auditor.book.tell()
         return taken
+        self._auditor.settle_clock()
 
     def _count(self, copy: Copy, reading: Reading, new: list[int]) -> None:
         self._metrics.observe_audit(copy.tenant, copy.place, reading.spent_bytes)
