@@ -230,6 +230,120 @@ def test_a_clock_that_went_back_is_settled_when_all_that_it_put_in_doubt_was_rea
     assert lab.auditor.copies.some(copies.c.last_checked.is_(None)) == []
 
 
+# Repair
+
+
+def test_a_repair_that_was_killed_before_it_told_of_itself_is_told_by_the_next(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    one = content(lab, "fil 2.txt")
+    good = lab.path(one).read_bytes()
+    flip(lab.path(one), random.Random(1))
+    bad = lab.path(one).read_bytes()
+    lab.audit()
+
+    class Killed(BaseException):
+        pass
+
+    def killed(*_: object) -> None:
+        raise Killed
+
+    with monkeypatch.context() as patched:
+        patched.setattr(lab.auditor.book, "repaired", killed)
+        with pytest.raises(Killed):
+            lab.repair()
+    assert lab.path(one).read_bytes() == good
+    lab.clock.offset = timedelta(days=1)
+
+    assert [done.outcome for done in lab.repair()] == [Outcome.REPAIRED]
+    assert [path.read_bytes() for path in (lab.roots["b"] / "quarantine").rglob("fil 2.txt")] == [bad]
+    assert lab.audit() == set()
+    with lab.ledger.engine.connect() as db:
+        told = [json.loads(text)["type"] for text in db.scalars(sa.select(events.c.body).where(events.c.job_id == "audit"))]
+    assert told == ["fixity check", "recovery"]
+
+
+def test_bytes_that_are_right_again_are_not_moved_nor_called_repaired(lab: Lab) -> None:
+    one = content(lab, "fil 2.txt")
+    good = lab.path(one).read_bytes()
+    flip(lab.path(one), random.Random(1))
+    lab.audit()
+    write(lab.path(one), good)
+
+    assert [done.outcome for done in lab.repair()] == [Outcome.UNREADABLE]
+    assert not (lab.roots["b"] / "quarantine").exists()
+    lab.auditor.run()
+    assert [entry.state for entry in lab.auditor.book.some()] == ["vanished"]
+
+
+def test_a_disk_that_does_not_keep_what_is_written_is_tried_again_and_every_try_is_kept(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = content(lab, "fil 2.txt")
+    good = lab.path(one).read_bytes()
+    flip(lab.path(one), random.Random(1))
+    lab.audit()
+    put_file = FolderPlace.put_file
+
+    def rots(self: FolderPlace, path: str, source: Path) -> None:
+        put_file(self, path, source)
+        flip(self.root / path, random.Random(2))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(FolderPlace, "put_file", rots)
+        assert [done.outcome for done in lab.repair()] == [Outcome.UNREADABLE]
+
+    assert [done.outcome for done in lab.repair()] == [Outcome.REPAIRED]
+    assert lab.path(one).read_bytes() == good
+    assert len(list((lab.roots["b"] / "quarantine").rglob("fil 2.txt*"))) == 2
+
+
+def test_a_dry_run_changes_nothing_also_in_the_ledger(lab: Lab) -> None:
+    for name in lab.roots:
+        flip(lab.path((name, content(lab, "fil 2.txt")[1])), random.Random(1))
+    flip(lab.path(content(lab, "fil 0.txt")), random.Random(1))
+    lab.audit()
+
+    def ledger() -> list[tuple]:
+        with lab.ledger.engine.connect() as db:
+            return [tuple(row) for table in (findings, copies, breakers) for row in db.execute(sa.select(table))]
+
+    before, trees = ledger(), [store_tree(root) for root in lab.roots.values()]
+    for lab.rules in (LENIENT, Rules(breaker_objects=0)):
+        lab.repair(dry=True)
+        assert ledger() == before
+    assert [store_tree(root) for root in lab.roots.values()] == trees
+    assert not list(lab.folder.parent.rglob("quarantine"))
+
+
+def test_one_person_is_one_person_however_the_name_is_written(lab: Lab) -> None:
+    lab.rules = Rules(repair=RepairMode.TWO)
+    one = content(lab, "fil 2.txt")
+    flip(lab.path(one), random.Random(1))
+    lab.audit()
+    number = lab.auditor.book.some(findings.c.state == "open")[0].id
+
+    for name in ("Anna Åberg", " anna  åberg ", "ANNA A\u030aBERG"):
+        assert lab.auditor.book.approve(number, TENANT, name, lab.clock()) == 1
+    with pytest.raises(ValueError, match="empty"):
+        lab.auditor.book.approve(number, TENANT, " ", lab.clock())
+    assert [done.outcome for done in lab.repair()] == [Outcome.WAITS]
+    assert lab.auditor.book.approve(number, TENANT, "Bo", lab.clock()) == 2
+    assert [done.outcome for done in lab.repair()] == [Outcome.REPAIRED]
+
+
+def test_many_bad_files_in_few_packages_are_a_sick_store_too(tmp_path: Path) -> None:
+    with Archive(tmp_path / "a") as archive:
+        for name in ("ett", "två"):
+            package(archive, name, {b"%d" % number: b"%d %s" % (number, name.encode()) for number in range(60)})
+    with Lab(tmp_path / "a", rules=Rules(repair=RepairMode.AUTOMATIC)) as lab:
+        lab.fill()
+        bad = random.Random(1).sample([one for one in lab.files() if one[0] == "b" and "/original/" in one[1]], 36)
+        for one in bad:
+            flip(lab.path(one), random.Random(1))
+
+        assert lab.audit() == set(bad)
+        assert {one.outcome for one in lab.repair()} == {Outcome.STOPPED}
+
+
 # Quorum
 
 
