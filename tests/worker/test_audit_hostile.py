@@ -500,3 +500,27 @@ def test_what_stands_in_the_way_of_a_new_copy_is_kept(lab: Lab) -> None:
     assert [path.read_bytes() for path in (other / "quarantine").rglob("fil 1.txt")] == [b"what somebody kept"]
 
 
+# The command line
+
+
+def test_the_commands_say_by_their_code_that_something_was_not_read(lab: Lab) -> None:
+    folder = lab.folder
+    Configured((Beside("b", lab.roots["b"].as_uri()),)).write(folder)
+    for root in ROOT_FILES:
+        (lab.roots["b"] / "store" / root).unlink()
+    lab.roots["b"].rename(lab.roots["b"].with_name("away"))
+
+    assert bevara("audit", "run", "--archive", folder, "--all").code == 1
+    assert bevara("audit", "sample", "--archive", folder).code == 1
+    assert bevara("audit", "package", TENANT, "paket 1", "--archive", folder).code == 1
+    assert bevara("audit", "repair", "--archive", folder, "--finding", "999").code == 2
+    with lab.ledger.engine.begin() as db:
+        db.execute(sa.update(copies).values(worker="another", lease_until="2999"))
+    asked = bevara("audit", "package", TENANT, "paket 1", "--archive", folder)
+    assert (asked.code, "another auditor" in asked.said) == (1, True)
+
+
+def test_a_verdict_of_a_part_is_not_the_whole() -> None:
+    fault = Fault("x", Verdict.UNREADABLE, "")
+    assert not Reading("now", faults=[fault, Fault("y", Verdict.MISMATCH, "")]).whole
+    assert Reading("now", faults=[Fault("y", Verdict.MISMATCH, "")]).whole

@@ -7,6 +7,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from worker.archive_copies import ArchiveCopies, Beside, Configured, CopiesError, opened
+from worker.fixity import promise
 from worker.fixity.auditor import Auditor
 from worker.fixity.external import register as register_external
 from worker.fixity.replicate import Replicator, register
@@ -60,13 +61,15 @@ def opened_copies(archive: str | None) -> ArchiveCopies | ServiceCopies:
 
 
 def refresh(at: ArchiveCopies | ServiceCopies, auditor: Auditor) -> None:
-    """Register what was committed since."""
+    """Register what was committed since, and hold every deadline to the promise of today."""
     stores = at.stores()
     registrar = Auditor(at.ledger.transactions, stores, at.rules, clock=auditor.clock)
     for tenant in at.tenants():
         primary = at.primary.get(tenant)
         if primary:
             register(registrar, tenant, primary, at.objects(tenant), at.rules(tenant, primary))
+    for tenant, place in at.places:
+        promise.keep(at.ledger.transactions, tenant, place, at.rules(tenant, place), auditor.clock.now())
 
 
 def _add(args: argparse.Namespace) -> int:

@@ -22,7 +22,7 @@ import sqlalchemy as sa
 
 from actions.errors import PreservationError, TransientError
 from worker.evidence.nightly import Nightly
-from worker.fixity import coverage, tidings
+from worker.fixity import coverage, promise, tidings
 from worker.fixity.arrivals import Arrivals, note_everywhere
 from worker.fixity.auditor import Auditor
 from worker.fixity.copies import Copy
@@ -189,6 +189,8 @@ class Watch:
             self._at.__exit__()
             self._at, self._known, self._auditor = fresh, now, self._make(fresh)
             self._arrivals.forget()
+        for tenant, place in self._at.places:
+            promise.keep(self._tx, tenant, place, self._rules(tenant, place), self._auditor.clock.now())
 
     def _look_for_arrivals(self) -> None:
         for tenant, primary in sorted(self._at.primary.items()):
@@ -206,9 +208,9 @@ class Watch:
             self._auditor.book.note(Fault("", Verdict.OVERDUE, clock, about="clock"), self._auditor.clock.now())
             log.warning("audit: %s", clock)
         taken = self._turns.round(self._auditor, seconds=READ_S, stop=self._ends, told=self._count)
+        self._auditor.settle_clock()
         self._auditor.book.tell()
         return taken
-        self._auditor.settle_clock()
 
     def _count(self, copy: Copy, reading: Reading, new: list[int]) -> None:
         self._metrics.observe_audit(copy.tenant, copy.place, reading.spent_bytes)
