@@ -296,6 +296,19 @@ def test_a_disk_that_does_not_keep_what_is_written_is_tried_again_and_every_try_
     assert len(list((lab.roots["b"] / "quarantine").rglob("fil 2.txt*"))) == 2
 
 
+def test_what_cannot_be_repaired_is_not_read_again_at_once(lab: Lab) -> None:
+    """Else an auditor that repairs by itself reads one lost package for ever, and nothing else."""
+    for name in lab.roots:
+        flip(lab.path((name, content(lab, "fil 2.txt")[1])), random.Random(1))
+    lab.audit()
+    turns = {one.id: one.turn for one in lab.auditor.copies.some()}
+
+    assert {done.outcome for done in lab.repair()} == {Outcome.NO_QUORUM}
+
+    assert {one.id: one.turn for one in lab.auditor.copies.some()} == turns
+    assert lab.auditor.copies.some(copies.c.worker.is_not(None)) == []
+
+
 def test_a_dry_run_changes_nothing_also_in_the_ledger(lab: Lab) -> None:
     for name in lab.roots:
         flip(lab.path((name, content(lab, "fil 2.txt")[1])), random.Random(1))

@@ -79,8 +79,12 @@ class Repairer:
         self._tx, self._auditor, self._scratch, self._guard = transactions, auditor, scratch, guard
         self.breaker = Breaker(transactions)
 
-    def run(self, *, dry: bool = False, only: int | None = None) -> list[Repaired]:
-        """Repair what is open, may be repaired, and belongs to places at hand; a copy at a time."""
+    def run(self, *, dry: bool = False, only: int | None = None, wait: Callable[[Entry], bool] = lambda _: False) -> list[Repaired]:
+        """Repair what is open, may be repaired, and belongs to places at hand; a copy at a time.
+
+        Args:
+            wait: Whether a finding is to be left alone this time.
+        """
         f = findings.c
         bad = [verdict.value for verdict in BAD]
         where = [f.state == "open", f.verdict.in_(bad), f.object_id != ""]
@@ -89,13 +93,13 @@ class Repairer:
         done, after = list[Repaired](), 0
         while page := self._auditor.book.some(*where, limit=1000, after=after):
             after = page[-1].id
-            done += self._page(page, dry=dry)
+            done += self._page(page, wait, dry=dry)
         self._auditor.book.tell()
         return done
 
-    def _page(self, page: list[Entry], *, dry: bool) -> list[Repaired]:
+    def _page(self, page: list[Entry], wait: Callable[[Entry], bool], *, dry: bool) -> list[Repaired]:
         by_copy: dict[tuple[str, str, str], list[Entry]] = {}
-        for entry in page:
+        for entry in (one for one in page if not wait(one)):
             by_copy.setdefault((entry.tenant, entry.place, entry.object_id), []).append(entry)
         done = []
         for (tenant, place, object_id), entries in by_copy.items():
@@ -130,15 +134,19 @@ class Repairer:
     def _allowed(self, copy: Copy, entries: list[Entry], *, dry: bool) -> list[Repaired]:
         if not dry and self._auditor.copies.take(copy.id, self._auditor.name, lease_s=600) is None:
             return [self._refused(entry, Outcome.BUSY, "another auditor has it in hand", note=False) for entry in entries]
+        done, touched = list[Repaired](), True
         try:
             with self._guard() as free:
                 known = self._auditor.knowledge.of(copy.object_id, copy.version)
                 if known.busy or not free:
-                    return [self._refused(entry, Outcome.BUSY, "a job works on this package", note=False) for entry in entries]
-                return self._from_sources(copy, known, entries, dry=dry)
+                    done = [self._refused(entry, Outcome.BUSY, "a job works on this package", note=False) for entry in entries]
+                else:
+                    done = self._from_sources(copy, known, entries, dry=dry)
+            touched = any(one.outcome in (Outcome.REPAIRED, Outcome.UNREADABLE) for one in done)
         finally:
             if not dry:
-                self._read_again(copy)
+                self._let_go(copy, again=touched)
+        return done
 
     def _from_sources(self, copy: Copy, known: Known, entries: list[Entry], *, dry: bool) -> list[Repaired]:
         mine = self._auditor.places[copy.tenant, copy.place]
@@ -236,10 +244,11 @@ class Repairer:
             self._auditor.book.not_repaired(entry.id, f"{outcome}: {why}")
         return Repaired(entry.id, entry.place, entry.object_id, entry.path, outcome, why)
 
-    def _read_again(self, copy: Copy) -> None:
-        """A repaired copy is whole only when it was read in full again: next."""
+    def _let_go(self, copy: Copy, *, again: bool) -> None:
+        """A repaired copy is whole only when it was read in full again: next. One that was not touched keeps its turn."""
         mine = sa.update(copies).where(copies.c.id == copy.id, copies.c.worker == self._auditor.name)
-        values = {"worker": None, "lease_until": None, "turn": AT_ONCE, "why": "after repair", "cursor": None}
+        values: dict[str, str | None] = {"worker": None, "lease_until": None}
+        values |= {"turn": AT_ONCE, "why": "after repair", "cursor": None} if again else {}
         self._tx.write(lambda db: db.execute(mine.values(values)))
 
 

@@ -29,6 +29,7 @@ from worker.fixity.copies import Copy
 from worker.fixity.known import Reading
 from worker.fixity.repair import Outcome, Repairer
 from worker.fixity.replicate import Replicator
+from worker.fixity.retries import Retries
 from worker.fixity.rules import Rules
 from worker.fixity.turns import Turns
 from worker.fixity.verdicts import Fault, Verdict
@@ -66,7 +67,7 @@ class Watch:
         self._ledger = self._at.ledger
         self._tx = self._ledger.transactions
         self._known = self._registered()
-        self._turns, self._arrivals = Turns(self._tx, self._rules), Arrivals(self._tx)
+        self._turns, self._arrivals, self._retries = Turns(self._tx, self._rules), Arrivals(self._tx), Retries()
         self.name = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(2)}"
         self.leads, self.turned_s = False, time.monotonic()
         self._stopping, self._due = threading.Event(), dict[str, float]()
@@ -219,11 +220,18 @@ class Watch:
             log.warning("audit: tenant %s, store %s: finding %s: %s", entry.tenant, entry.place, entry.id, entry.verdict)
 
     def _repair(self) -> None:
-        """What may be repaired without asking, or was agreed to; the breaker stops it where a store is sick."""
-        for one in Repairer(self._tx, self._auditor, scratch=self._scratch, guard=self._at.alone).run():
-            if one.outcome is not Outcome.WAITS:
-                self._metrics.observe_repair(one.outcome.name.lower())
-                log.warning("audit: store %s, finding %s: %s", one.place, one.finding, one.outcome)
+        """What may be repaired without asking, or was agreed to; the breaker stops it where a store is sick.
+
+        What cannot be repaired now is tried again, less and less often; it is told of once, but for a stopped store: its
+        alarm lasts as long as it is counted.
+        """
+        done = Repairer(self._tx, self._auditor, scratch=self._scratch, guard=self._at.alone).run(wait=self._retries.wait)
+        for place in sorted({one.place for one in done if one.outcome is Outcome.STOPPED}):
+            self._metrics.observe_repair(Outcome.STOPPED.name.lower())
+            log.warning("audit: store %s: repair is %s", place, Outcome.STOPPED)
+        for one in self._retries.news(done):
+            self._metrics.observe_repair(one.outcome.name.lower())
+            log.warning("audit: store %s, finding %s: %s", one.place, one.finding, one.outcome)
 
     def _sign(self) -> None:
         for tenant, primary in sorted(self._at.primary.items()) if self._nightly else ():
