@@ -533,6 +533,44 @@ def test_the_commands_say_by_their_code_that_something_was_not_read(lab: Lab) ->
     assert (asked.code, "another auditor" in asked.said) == (1, True)
 
 
+def test_two_copies_in_one_place_are_one(tmp_path: Path) -> None:
+    folder = build(tmp_path / "a", 1)
+    (tmp_path / "link").symlink_to(folder)
+    (tmp_path / "b").mkdir()
+    (tmp_path / "other").symlink_to(tmp_path / "b")
+
+    for name, url, code in (
+        ("a", tmp_path / "link", 2),
+        ("a", folder / "scratch", 2),
+        ("b", tmp_path / "b", 0),
+        ("c", f"{tmp_path}/b/", 2),
+        ("c", tmp_path / "other", 2),
+        ("c", tmp_path / "c", 0),
+    ):
+        assert bevara("copies", "add", folder, name, url).code == code, url
+
+
+def test_a_digest_or_a_path_that_is_none_is_refused_and_does_not_become_a_false_alarm(tmp_path: Path) -> None:
+    folder = build(tmp_path / "a", 1)
+    assert bevara("copies", "add", folder, "hos-andra", tmp_path, "--read-only").code == 0
+    good = hashlib.sha256(b"").hexdigest()
+    for key, digest in (("film", good[:-1]), ("film", "g" + good[1:]), ("../film", good), ("/film", good)):
+        assert bevara("copies", "external", folder, TENANT, "hos-andra", key, "--sha256", digest).code == 2, (key, digest)
+    assert bevara("copies", "external", folder, TENANT, "hos-andra", "film", "--sha256", good.upper()).code == 0
+
+
+def test_a_folder_that_cannot_be_looked_at_is_unreadable(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    def denied(self: FolderPlace, folder: str) -> Iterator[object]:
+        raise PermissionError(13, "Permission denied")
+
+    lab.audit()
+    monkeypatch.setattr(FolderPlace, "listing", denied)
+
+    assert lab.audit() == set()
+    kinds = {one.last_verdict for one in lab.auditor.copies.some(copies.c.kind == "object")}
+    assert kinds == {"unreadable"}
+
+
 def test_a_verdict_of_a_part_is_not_the_whole() -> None:
     fault = Fault("x", Verdict.UNREADABLE, "")
     assert not Reading("now", faults=[fault, Fault("y", Verdict.MISMATCH, "")]).whole
