@@ -163,8 +163,11 @@ def test_what_cannot_be_repaired_is_told_once_and_tried_less_and_less(world: Wor
 
     assert [watch.round() for _ in range(3)] == [0, 0, 0]
 
-    watch.close()
     assert world.value("bevara_audit_repairs_total", outcome="no_quorum") == 1
+    watch._due.clear()
+    watch.round()
+    assert world.value("bevara_audit_open_findings", tenant="lund", store="arkiv", verdict="mismatch") == 1
+    watch.close()
     assert [(one.state, one.times) for one in Book(world.tx).some()] == [("open", 1)]
 
 

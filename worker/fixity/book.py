@@ -119,6 +119,14 @@ class Book:
         f = findings.c
         return self.some(f.tenant == tenant, f.place == place, f.object_id == object_id, f.state == "open", limit=100_000)
 
+    def open_counts(self) -> dict[tuple[str, str, str], int]:
+        """How many findings about copies are open, by tenant, place and verdict."""
+        f = findings.c
+        mine = (f.tenant, f.place, f.verdict)
+        stmt = sa.select(*mine, sa.func.count().label("number")).where(f.state == "open", f.tenant != "").group_by(*mine)
+        rows = self._tx.read(lambda db: db.execute(stmt).all())
+        return {(row.tenant, row.place, row.verdict): row.number for row in rows}
+
     def get(self, number: int) -> Entry | None:
         """One finding."""
         found = self.some(findings.c.id == number)

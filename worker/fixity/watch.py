@@ -148,6 +148,7 @@ class Watch:
             if self.leads != before:
                 log.info("auditor %s: %s", self.name, "leads" if self.leads else "another leads now")
                 self._metrics.observe_copies({})
+                self._metrics.observe_open({})
             self._stopping.wait(LEAD_S / 10 if self.leads else IDLE_S)
 
     def _ends(self) -> bool:
@@ -251,6 +252,7 @@ class Watch:
             age_s = max(0.0, interval_s - seconds_between(now, due)) if due else 0.0
             states[tenant, place] = (self._auditor.copies.overdue(now, tenant, place), age_s)
         self._metrics.observe_copies(states)
+        self._metrics.observe_open(self._auditor.book.open_counts())
 
     def _keep_coverage(self) -> None:
         for tenant in sorted(self._at.primary):
