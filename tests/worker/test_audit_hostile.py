@@ -7,7 +7,7 @@ import json
 import random
 import shutil
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -25,7 +25,7 @@ from worker.fixity.known import Reading
 from worker.fixity.place import UnreadableError
 from worker.fixity.repair import Outcome
 from worker.fixity.replicate import Replicator, register
-from worker.fixity.rules import RepairMode, Rules, due_after
+from worker.fixity.rules import RepairMode, Rules, RulesError, due_after
 from worker.fixity.verdicts import Fault, Verdict
 from worker.ledger.schema import events
 from worker.ledger.schema_fixity import breakers, copies, findings, inventories
@@ -167,7 +167,8 @@ def test_a_place_that_is_away_for_years_is_still_asked_once_a_day(lab: Lab) -> N
 
 
 def test_each_place_has_its_own_budget_and_its_own_hours(lab: Lab) -> None:
-    tight, shut = Rules(bytes_per_run=1), Rules(windows=("00:00-00:00",))
+    soon, later = (datetime.now().astimezone() + timedelta(hours=hours) for hours in (11, 12))
+    tight, shut = Rules(bytes_per_run=1), Rules(windows=(f"{soon:%H:%M}-{later:%H:%M}",))
     rules = {"b": tight, PRIMARY: LENIENT, "c": shut}
     lab.all_due()
     auditor = lab.make()
@@ -178,6 +179,22 @@ def test_each_place_has_its_own_budget_and_its_own_hours(lab: Lab) -> None:
     read = {name: {one.last_verdict for one in auditor.copies.some(copies.c.place == name)} for name in rules}
     assert read[PRIMARY] == {"ok"}
     assert len([one for one in auditor.copies.some(copies.c.place == "b") if one.turn != AT_ONCE]) <= 1
+    assert {one.turn for one in auditor.copies.some(copies.c.place == "c")} == {AT_ONCE}
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        *({"interval_days": value} for value in ("90", None, True, -1, 0)),
+        *({name: value} for name in ("bytes_per_run", "breaker_objects", "breaker_share") for value in ("5", -1, [])),
+        {"windows": "22:00-05:00"},
+        {"windows": [5]},
+        [],
+    ],
+)
+def test_a_rule_that_is_none_is_said_and_brings_no_auditor_down(wrong: object) -> None:
+    with pytest.raises(RulesError):
+        Rules.of(json.dumps({"audit": wrong}))
 
 
 def test_a_shorter_interval_binds_what_was_read_under_the_longer_one(lab: Lab) -> None:
