@@ -35,11 +35,11 @@ from evidence_samples import (
 )
 from store_samples import tree
 
-from tests.conftest import missing
+from tests.conftest import bevara, missing
 from worker.archive import Archive
 from worker.evidence import standalone_verifier
 from worker.evidence.daily import ClockBackError, make
-from worker.evidence.documents import Day, Leaf, NotADocumentError
+from worker.evidence.documents import Day, EvidenceError, Leaf, NotADocumentError
 from worker.evidence.keys import KeyFolder, KeyFolderError, Signer
 from worker.evidence.names import DOCUMENT, KEYS, LEAVES, SIGNATURE, evidence_id, is_evidence, read_package_id
 from worker.evidence.proof import VERIFIER, NotProvenError, prove
@@ -566,6 +566,24 @@ def test_a_second_renewal_names_the_first_and_a_forged_one_is_named(archive: Pat
 
     replace_consistently(home(archive, evidence_id(TENANT, "renewal-0001")), "v1/content/digests.jsonl", b"")
     assert {"root-differs", "renewal-differs"} <= codes(archive, keys)
+
+
+def test_a_renewal_vouches_for_no_bytes_that_are_not_the_stored_ones(archive: Path, keys: KeyFolder) -> None:
+    victim = home(archive, PACKAGE) / "v1/content/original/tom.bin"
+    rewrite(victim, b"rot")
+
+    with Archive(archive) as opened, pytest.raises(EvidenceError, match="not those that were stored"):
+        renew([opened.store], TENANT, keys, clock=at(DAYS[3]))
+    assert find(store_of(archive), evidence_id(TENANT, "renewal-0001")) is None
+
+
+def test_a_renewal_is_not_made_of_what_is_not_what_was_signed(archive: Path, keys: KeyFolder) -> None:
+    replace_consistently(home(archive, PACKAGE), "v1/content/original/tom.bin", b"forged")
+
+    done = bevara("evidence", "renew", archive, "--keys", keys.folder)
+
+    assert (done.code, "Nothing was signed" in done.said) == (2, True), done.said
+    assert find(store_of(archive), evidence_id(TENANT, "renewal-0001")) is None
 
 
 # Documents

@@ -23,6 +23,7 @@ from worker.evidence.proof import VERIFIER, prove
 from worker.evidence.proof_page import proof_page
 from worker.evidence.renew import STRONGER, renew
 from worker.evidence.shelf import days, find
+from worker.evidence.signing import REMEDY, EvidenceDamagedError
 from worker.evidence.timestamp import asker
 from worker.evidence.trust import PublicKey
 from worker.evidence.verify import Report, tenants, verify
@@ -211,10 +212,22 @@ def _renew(args: argparse.Namespace) -> int:
     keys = evidence_keys.opened(args)
     with Archive(_archive(args.archive)) as archive:
         for tenant in [args.tenant] if args.tenant else tenants(archive.store):
+            _must_hold(archive.store, tenant, keys.signer().public.id)
             made = renew([archive.store], tenant, keys, algorithm=args.algorithm)
             _note(archive, tenant, _named(archive), [evidence_id(tenant, f"renewal-{made.number:04d}")])
             print(f"{tenant}: renewal {made.number}: {made.count} byte streams digested with {made.algorithm}; root {made.root}")
     return 0
+
+
+def _must_hold(store: Store, tenant: str, anchor: str) -> None:
+    """A renewal vouches for what it digests: only what was signed may be digested anew.
+
+    Raises:
+        EvidenceDamagedError: Histories or inventories are not those that were signed.
+    """
+    wrong = next((one for one in verify(store, tenant, {anchor}, content=False) if one.severity is Severity.ERROR), None)
+    if wrong is not None:
+        raise EvidenceDamagedError(wrong.what, wrong.where, "Nothing was signed. " + REMEDY)
 
 
 def _named(archive: Archive) -> dict[str, Store]:
