@@ -59,6 +59,16 @@ def test_every_alert_says_what_it_means_and_how_bad_it_is() -> None:
     assert len({rule["alert"] for rule in rules()}) == len(rules())
 
 
+def test_alarms_about_what_lasts_do_not_ask_for_what_is_new() -> None:
+    """A store that is away makes one finding and no second; an auditor that is gone leaves no series behind."""
+    asked = {rule["alert"]: rule["expr"] for rule in rules()}
+
+    assert "increase" not in asked["BevaraAuditUnreadable"]
+    assert "bevara_audit_open_findings" in asked["BevaraAuditUnreadable"]
+    assert "max_over_time(bevara_audit_progress_timestamp_seconds[" in asked["BevaraAuditorGone"]
+    assert " and " not in asked["BevaraAuditorGone"]
+
+
 def test_brackets_of_every_query_close() -> None:
     for query in [*queries(), *(rule["expr"] for rule in rules())]:
         for first, last in ("()", "[]", "{}"):

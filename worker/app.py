@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import threading
-from functools import cached_property
+from functools import cached_property, partial
 from typing import ClassVar, Self
 
 import redis
@@ -155,8 +155,13 @@ class Service:
         known = (tenant, place.url)
         with self._lock:
             if known not in self._stores:
-                self._stores[known] = BucketStore(self.places.bucket(place), self.spool.folder, spool=self.spool)
+                bucket, spool = self.places.bucket(place), self.spool
+                new = partial(self._never_held, tenant)
+                self._stores[known] = BucketStore(bucket, spool.folder, spool=spool, new=new)
             return self._stores[known]
+
+    def _never_held(self, tenant: str) -> bool:
+        return not self.ledger.tenants.holds(tenant)
 
     def source_of(self, job: Job) -> Source:
         """Where a job's files come from.

@@ -10,9 +10,10 @@ import fcntl
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import ClassVar, Self
 from urllib.parse import unquote, urlsplit
@@ -189,8 +190,11 @@ def opened(one: Beside) -> Place:
     return BucketPlace(one.name, lambda: open_bucket(one.url, endpoint), is_store=one.is_store)
 
 
-def stores_beside(archive: Path) -> dict[str, BucketStore]:
+def stores_beside(archive: Path, new: Callable[[str], bool]) -> dict[str, BucketStore]:
     """The archive's other stores by their names, to write into what is not a package: evidence.
+
+    Args:
+        new: Whether a place never held copies, by its name: only such a one is given a storage root.
 
     Raises:
         CopiesError: As ``opened``.
@@ -199,7 +203,9 @@ def stores_beside(archive: Path) -> dict[str, BucketStore]:
     for one in Configured.read(archive).places:
         if one.is_store:
             endpoint = _endpoint(one) if urlsplit(one.url).scheme == "s3" else None
-            found[one.name] = BucketStore(open_bucket(one.url, endpoint), archive / "scratch" / "beside")
+            found[one.name] = BucketStore(
+                open_bucket(one.url, endpoint), archive / "scratch" / "beside", new=partial(new, one.name)
+            )
     return found
 
 

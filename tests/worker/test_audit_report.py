@@ -13,7 +13,7 @@ import pytest
 import sqlalchemy as sa
 from audit_samples import TENANT, Lab, build, flip, package, seeded
 
-from tests.conftest import bevara
+from tests.conftest import PROJECT, bevara
 from worker.archive import Archive
 from worker.archive_copies import PRIMARY
 from worker.fixity import coverage
@@ -273,6 +273,17 @@ def test_what_a_sample_proves_is_never_less_than_the_exact_bound(bad: int, read:
     exact = 100 * upper_bound(bad, read)
     assert exact <= shown <= 1.1 * exact
     assert of_sample(0, 0).en.endswith("nothing can be said.")
+
+
+def test_every_finding_that_the_audit_can_make_has_its_swedish() -> None:
+    """Read from the program itself, so that a new one is not forgotten."""
+    told = set()
+    for name in ("inventories", "object_audit"):
+        text = (PROJECT / f"worker/fixity/{name}.py").read_text("utf-8")
+        told |= set(re.findall(r'"((?:the|an|no) (?:older )?inventory[^"{]*)"', text))
+    assert len(told) > 7
+    for english in told:
+        assert sentence(english).sv != english, english
 
 
 def test_every_sentence_of_ours_has_its_swedish() -> None:

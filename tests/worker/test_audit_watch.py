@@ -152,6 +152,25 @@ def test_a_damaged_file_is_found_told_once_counted_and_repaired(world: World) ->
     assert 0 <= world.value("bevara_audit_oldest_check_age_seconds", tenant="lund", store="andra") < 600
 
 
+def test_what_cannot_be_repaired_is_told_once_and_tried_less_and_less(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And does not keep the auditor reading it."""
+    world.round()
+    flip(world.file(world.first), random.Random(1))
+    world.all_due()
+    monkeypatch.setitem(watching.EVERY_S, "repair", 0.0)
+    watch = world.watch()
+    watch.round()
+
+    assert [watch.round() for _ in range(3)] == [0, 0, 0]
+
+    assert world.value("bevara_audit_repairs_total", outcome="no_quorum") == 1
+    watch._due.clear()
+    watch.round()
+    assert world.value("bevara_audit_open_findings", tenant="lund", store="arkiv", verdict="mismatch") == 1
+    watch.close()
+    assert [(one.state, one.times) for one in Book(world.tx).some()] == [("open", 1)]
+
+
 def test_the_days_coverage_is_kept_on_both_databases(ledger_url: str, tmp_path: Path) -> None:
     with open_service(tmp_path, everything=True, ledger_url=ledger_url) as service:
         add_tenant(service, "lund", tmp_path, audit=LENIENT)

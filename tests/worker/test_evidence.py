@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import ast
+import base64
 import hashlib
 import json
+import random
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from evidence_samples import (
     DAYS,
     OTHER,
@@ -31,11 +35,12 @@ from evidence_samples import (
 )
 from store_samples import tree
 
-from tests.conftest import missing
+from tests.conftest import bevara, missing
 from worker.archive import Archive
+from worker.evidence import standalone_verifier
 from worker.evidence.daily import ClockBackError, make
-from worker.evidence.documents import Day, Leaf, NotADocumentError
-from worker.evidence.keys import KeyFolder, KeyFolderError
+from worker.evidence.documents import Day, EvidenceError, Leaf, NotADocumentError
+from worker.evidence.keys import KeyFolder, KeyFolderError, Signer
 from worker.evidence.names import DOCUMENT, KEYS, LEAVES, SIGNATURE, evidence_id, is_evidence, read_package_id
 from worker.evidence.proof import VERIFIER, NotProvenError, prove
 from worker.evidence.proof_page import proof_page
@@ -390,6 +395,19 @@ def test_a_thief_cannot_revoke_the_key_that_took_the_stolen_ones_place(keys: Key
     assert (trusted[new.id].revoked, trusted[stolen.public.id].revoked) == (None, "2100-01-05T00:00:00.000Z")
 
 
+@pytest.mark.parametrize("why", ["stolen", None])
+def test_a_thief_cannot_name_a_successor_of_the_key_that_was_rotated_away(keys: KeyFolder, why: str | None) -> None:
+    """Nobody who trusts the new key is led to a third one by way of the stolen one."""
+    stolen = keys.signer()
+    new = keys.rotate(revoke=why, time="2100-01-05T00:00:00.000Z")
+    thief = Signer(Ed25519PrivateKey.generate())
+    body = {"kind": "key", "key": thief.public.id, "public": thief.public.pem, "algorithm": "ed25519", "made": "2100"}
+    keys._state(body | {"previous": stolen.public.id}, [thief, stolen])
+
+    assert thief.public.id not in keys.history.trusted({new.id})
+    assert {new.id, stolen.public.id} <= keys.history.trusted({new.id}).keys()
+
+
 def test_a_private_key_is_for_its_owner_only_and_is_never_shown(keys: KeyFolder) -> None:
     path = next(keys.folder.glob("*.private.pem"))
     secret = path.read_text("ascii").splitlines()[1]
@@ -442,14 +460,40 @@ def test_anything_changed_in_a_proof_is_refused(archive: Path, tmp_path: Path) -
     proof = prove(store_of(archive), TENANT, PACKAGE, "original/tom.bin")
     alone = tmp_path / "alone"
     alone.mkdir()
-    said = {"timestamp", "tenant"}  # carried along, not part of what the verifier states
     for place in _places(proof):
-        if place[-1] in said:
-            continue
         forged = json.loads(json.dumps(proof))
         _set(forged, place)
         (alone / "proof.json").write_text(json.dumps(forged), "utf-8")
         assert _refuses(alone / "proof.json"), place
+
+
+def test_one_flipped_bit_anywhere_in_a_proof_is_refused(archive: Path, tmp_path: Path) -> None:
+    """Also of a package that one day alone tells of, with a time stamp; also where another way to write the same remains."""
+    one, path = prove(store_of(archive), TENANT, PACKAGE, "original/brev.txt"), tmp_path / "proof.json"
+    stamp = b"0" + hashlib.sha512(one["witnesses"][0]["document"].encode()).digest()
+    one["witnesses"][0]["timestamp"] = base64.b64encode(stamp).decode()
+    path.write_text(json.dumps(one), "utf-8")
+    standalone_verifier.main(str(path))
+    for place in _places(one):
+        old = _get(one, place)
+        chosen = random.Random(str(place)).sample(range(len(old)), min(12, len(old))) if isinstance(old, str) else []
+        for number in chosen:
+            flipped = chr(ord(old[number]) ^ (0x20 if number % 2 else 1))
+            forged = json.loads(json.dumps(one))
+            _put(forged, place, old[:number] + flipped + old[number + 1 :])
+            path.write_text(json.dumps(forged), "utf-8")
+            # Of a time stamp only the digest and its writing are looked at here: its authority is another tool's to check.
+            assert _refuses(path) or (place[-1] == "timestamp" and number < 2), (place, number)
+
+
+def test_the_verifier_needs_nothing_that_python_3_9_lacks() -> None:
+    tree = ast.parse(VERIFIER.read_text("utf-8"), feature_version=(3, 9))
+    imported = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+    named = {f"{node.module}.{alias.name}" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) for alias in node.names}
+
+    assert imported == {"base64", "hashlib", "json", "sys"}
+    assert named == {"__future__.annotations", "pathlib.Path", "typing.Any"}
+    assert not [node for node in ast.walk(tree) if isinstance(node, ast.keyword) and node.arg == "strict"]  # of zip: 3.10
 
 
 def _places(value: object, at: tuple = ()) -> list[tuple]:
@@ -460,17 +504,28 @@ def _places(value: object, at: tuple = ()) -> list[tuple]:
     return [at]
 
 
+def _get(value: object, place: tuple) -> object:
+    for step in place:
+        value = value[step]
+    return value
+
+
+def _put(value: object, place: tuple, new: object) -> None:
+    _get(value, place[:-1])[place[-1]] = new
+
+
 def _set(value: object, place: tuple) -> None:
     for step in place[:-1]:
         value = value[step]
     old = value[place[-1]]
     middle = len(old) // 2 if isinstance(old, str) else 0
+    if old is None:
+        value[place[-1]] = "b3Ro"
+        return
     value[place[-1]] = old + 1 if isinstance(old, int) else old[:middle] + ("b" if old[middle] != "b" else "c") + old[middle + 1 :]
 
 
 def _refuses(path: Path) -> bool:
-    from worker.evidence import standalone_verifier
-
     try:
         standalone_verifier.main(str(path))
     except (SystemExit, ValueError, KeyError, IndexError):
@@ -511,6 +566,24 @@ def test_a_second_renewal_names_the_first_and_a_forged_one_is_named(archive: Pat
 
     replace_consistently(home(archive, evidence_id(TENANT, "renewal-0001")), "v1/content/digests.jsonl", b"")
     assert {"root-differs", "renewal-differs"} <= codes(archive, keys)
+
+
+def test_a_renewal_vouches_for_no_bytes_that_are_not_the_stored_ones(archive: Path, keys: KeyFolder) -> None:
+    victim = home(archive, PACKAGE) / "v1/content/original/tom.bin"
+    rewrite(victim, b"rot")
+
+    with Archive(archive) as opened, pytest.raises(EvidenceError, match="not those that were stored"):
+        renew([opened.store], TENANT, keys, clock=at(DAYS[3]))
+    assert find(store_of(archive), evidence_id(TENANT, "renewal-0001")) is None
+
+
+def test_a_renewal_is_not_made_of_what_is_not_what_was_signed(archive: Path, keys: KeyFolder) -> None:
+    replace_consistently(home(archive, PACKAGE), "v1/content/original/tom.bin", b"forged")
+
+    done = bevara("evidence", "renew", archive, "--keys", keys.folder)
+
+    assert (done.code, "Nothing was signed" in done.said) == (2, True), done.said
+    assert find(store_of(archive), evidence_id(TENANT, "renewal-0001")) is None
 
 
 # Documents

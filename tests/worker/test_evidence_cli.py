@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from evidence_samples import PACKAGE, TENANT, home, sign, store_of
 from store_samples import FILES, build
 
@@ -37,6 +39,22 @@ def test_an_operator_signs_verifies_prints_and_gives_out_a_proof(tmp_path: Path)
     ended = bevara("evidence", "verify", archive / "store", "--key", public)
     assert ended.code == 1
     assert "brev.txt: is missing" in ended.out
+
+
+@pytest.mark.parametrize("more", [(), ("--json",)])
+def test_a_store_without_evidence_is_never_proven(tmp_path: Path, more: tuple[str, ...]) -> None:
+    """Nor one that somebody emptied to its root, nor for a program that reads JSON."""
+    KeyFolder(tmp_path / "keys").new()
+    key = next((tmp_path / "keys").glob("*.public.pem"))
+    folder = build(tmp_path / "a", FILES)
+
+    unsigned = bevara("evidence", "verify", folder, "--key", key, *more)
+    for tuples in (folder / "store").glob("???"):
+        shutil.rmtree(tuples)
+    emptied = bevara("evidence", "verify", folder, "--key", key, *more)
+
+    for said in (unsigned, emptied):
+        assert (said.code, "nothing can be proven" in said.said, "proven: it holds" in said.said) == (1, True, False)
 
 
 def test_mistakes_are_said_in_a_sentence(tmp_path: Path) -> None:

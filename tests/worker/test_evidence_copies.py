@@ -53,10 +53,23 @@ def test_a_signed_day_is_read_and_repaired_like_a_package(signed: Path) -> None:
     assert paper.read_bytes() == whole
 
 
+def test_a_place_that_is_not_mounted_is_given_no_evidence_on_the_disk_below_it(signed: Path) -> None:
+    keys, place = signed.parent / "keys", signed.parent / "b"
+    place.rename(signed.parent / "away")
+    place.mkdir()
+
+    made = bevara("evidence", "make", signed, "--keys", keys)
+
+    assert (made.code, "not mounted" in made.said) == (1, True), made.said
+    assert list(place.iterdir()) == []
+    assert standing(signed, today())["b"][0] == "held"
+
+
 def test_a_store_that_lacks_evidence_gets_it_and_so_does_one_of_an_older_archive(signed: Path) -> None:
     """A renewal is written to the first store; and what was signed before a place was named is brought there, too."""
     keys = signed.parent / "keys"
-    shutil.rmtree(signed.parent / "b")
+    for home in (signed.parent / "b/store").glob("???/*/*/*"):
+        shutil.rmtree(home)
     assert bevara("evidence", "renew", signed, "--keys", keys).code == 0
     Configured((*Configured.read(signed).places, Beside("c", (signed.parent / "c").as_uri()))).write(signed)
     assert bevara("evidence", "make", signed, "--keys", keys).code == 0

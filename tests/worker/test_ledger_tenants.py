@@ -167,6 +167,19 @@ def test_stores_come_in_order_and_the_first_active_one_is_the_primary(ledger: Le
         t.add_place("lund", "one", "file:///srv/three", is_store=True)
 
 
+def test_two_stores_of_a_tenant_are_never_one_place(ledger: Ledger) -> None:
+    t = ledger.tenants
+    t.add_place("lund", "one", "s3://bucket/a", endpoint="main", is_store=True)
+    t.add_place("lund", "two", "file:///srv/two", is_store=True)
+
+    for url, endpoint in (("s3://bucket/a/", "main"), ("file:///srv/two", None)):
+        with pytest.raises(TenantError, match="is the address of the store"):
+            t.add_place("lund", "three", url, endpoint=endpoint, is_store=True)
+    t.add_place("lund", "three", "s3://bucket/a", endpoint="elsewhere", is_store=True)
+    t.add_place("lund", "in", "file:///srv/two", is_source=True)
+    t.add_place("malmo", "two", "file:///srv/two", is_store=True)
+
+
 def test_a_place_s_address_has_one_of_two_forms(ledger: Ledger) -> None:
     wrong = [
         "srv/in",

@@ -12,6 +12,7 @@ import pytest
 import sqlalchemy as sa
 from hypothesis import given
 from hypothesis import strategies as st
+from service_samples import whole_job
 
 from actions.errors import PreservationError
 from tests.bench.idle import POLICY, fill
@@ -104,6 +105,19 @@ def test_a_store_that_is_away_is_waited_for(service) -> None:
 
     assert state(service, task_id) == ("pending", "store-unreachable", True)
     assert in_hand.now() == {}
+
+
+def test_a_store_that_held_packages_is_never_begun_anew(service, tmp_path) -> None:
+    """A disk that is not mounted leaves an empty folder: what is written there would be on another disk, and then hidden."""
+    service.store_of("lund").open_draft("urn:bevara:lund:p")
+    assert (tmp_path / "lund/store/store/0=ocfl_1.1").is_file()
+    whole_job(service.ledger)
+    (tmp_path / "lund/store").rename(tmp_path / "away")
+    (tmp_path / "lund/store").mkdir()
+
+    with Service.open(service.settings) as another, pytest.raises(StoreUnreachableError, match="not mounted"):
+        another.store_of("lund").open_draft("urn:bevara:lund:p")
+    assert list((tmp_path / "lund/store").iterdir()) == []
 
 
 def test_after_hours_a_file_ends_as_failed_and_says_what_was_away(service) -> None:

@@ -30,6 +30,7 @@ from worker.ledger.schema_fixity import copies, findings
 from worker.service_copies import ServiceCopies
 
 _SAMPLE = 300
+INTERRUPTED = 130  # as ``worker.cli.main`` ends after Ctrl-C
 _READ = ("run", "package", "prefix", "sample", "repair")
 """Sub-commands after which the day's coverage is kept anew."""
 
@@ -77,7 +78,7 @@ def _sub(commands: argparse._SubParsersAction[argparse.ArgumentParser], name: st
 
 
 def run(args: argparse.Namespace) -> int:
-    """Carry out a sub-command; 1 when something needs a person."""
+    """Carry out a sub-command; 1 when something needs a person, or could not be read; 130 when it was stopped."""
     if args.what == "watch":
         return audit_watch.run(args)
     with opened_copies(args.archive) as at:
@@ -129,8 +130,9 @@ def _run(args: argparse.Namespace, at: At, auditor: Auditor, asked: _Asked) -> i
         if any(one.outcome is Outcome.REPAIRED for one in repaired):
             with asked:
                 _tell(auditor.run())
-    open_now = auditor.book.some(findings.c.state == "open", findings.c.verdict != Verdict.UNREADABLE.value)
-    return 1 if open_now or (bad and ran.stopped) else 0
+    if asked.stopped:
+        return INTERRUPTED
+    return 1 if bad or ran.unread or auditor.book.some(findings.c.state == "open", limit=1) else 0
 
 
 def _tell(ran: Ran) -> None:
@@ -163,12 +165,22 @@ def _sample(args: argparse.Namespace, at: At, auditor: Auditor, asked: _Asked) -
     kept = SampleSums(tenants)
     ran = _these(auditor, asked, picked, kept.add)
     kept.keep(at.ledger.transactions, auditor.clock.now())
-    bad, read = sum(ran.verdicts.get(verdict, 0) for verdict in BAD), ran.copies - ran.verdicts.get(Verdict.UNREADABLE, 0)
+    bad = sum(ran.verdicts.get(verdict, 0) for verdict in BAD)
+    read = ran.verdicts.get(Verdict.OK, 0) + bad  # one that is bad as far as it could be read is bad
     _tell(ran)
     if read:
         every = read >= len(numbers)
         print(f"bad copies: {bad:,} of all {read:,}" if every else f"bad copies: {sentence(bad, read)}, of {len(numbers):,} copies")
-    return 1 if bad else 0
+    return _ended(asked, ran, len(picked))
+
+
+def _ended(asked: _Asked, ran: Ran, wanted: int) -> int:
+    """0 only when every copy that was asked for was read in full and is right."""
+    if asked.stopped:
+        return INTERRUPTED
+    if ran.copies < wanted:
+        print(f"{wanted - ran.copies:,} copies were not read: another auditor has them in hand. Ask again.")
+    return 0 if ran.copies == wanted and set(ran.verdicts) <= {Verdict.OK} else 1
 
 
 def _these(auditor: Auditor, asked: _Asked, numbers: list[int], told: Callable[[Copy, Reading], None] = lambda _c, _r: None) -> Ran:
@@ -203,7 +215,7 @@ def _now(auditor: Auditor, asked: _Asked, subject: str, *where: ColumnElement[bo
         raise CopiesError("has no copies", subject, "Look at the names with `bevara audit status`.")
     ran = _these(auditor, asked, numbers)
     _tell(ran)
-    return 0 if set(ran.verdicts) <= {Verdict.OK} else 1
+    return _ended(asked, ran, len(numbers))
 
 
 def _findings(args: argparse.Namespace, at: At, auditor: Auditor, asked: _Asked) -> int:
@@ -225,7 +237,12 @@ def _approve(args: argparse.Namespace, at: At, auditor: Auditor, asked: _Asked) 
     found = auditor.book.get(args.finding)
     if found is None:
         raise CopiesError("is no finding", str(args.finding), "`bevara audit findings` lists them.")
-    agree = auditor.book.approve(found.id, found.tenant, args.who or getpass.getuser(), auditor.clock.now())
+    if found.state != "open" or found.verdict not in BAD or found.about != "bytes":
+        raise CopiesError("has ended, or is no matter of bytes", f"finding {found.id}", "There is nothing to agree to.")
+    who = getpass.getuser() if args.who is None else args.who
+    if not who.strip():
+        raise CopiesError("is nobody's name", "--as", "Name the person who agrees.")
+    agree = auditor.book.approve(found.id, found.tenant, who, auditor.clock.now())
     needed = at.rules(found.tenant, found.place).repair.approvals
     print(f"{agree} agree, {needed} are needed" + (": run `bevara audit repair`" if agree >= needed else ""))
     return 0
@@ -233,10 +250,16 @@ def _approve(args: argparse.Namespace, at: At, auditor: Auditor, asked: _Asked) 
 
 def _repair(args: argparse.Namespace, at: At, auditor: Auditor, asked: _Asked) -> int:
     done = Repairer(at.ledger.transactions, auditor, guard=at.alone).run(dry=args.dry_run, only=args.finding)
+    if args.finding is not None and not done:
+        raise CopiesError("is no open finding of a place at hand", f"finding {args.finding}", "`bevara audit findings` lists them.")
     _tell_repairs(done)
+    if not done:
+        print("nothing is open that could be repaired")
     if not args.dry_run and any(one.outcome is Outcome.REPAIRED for one in done):
         with asked:
             _tell(auditor.run())  # the repaired copies are next, and are whole only when they were read in full
+    if asked.stopped:
+        return INTERRUPTED
     return 0 if all(one.outcome in (Outcome.REPAIRED, Outcome.WOULD) for one in done) else 1
 
 

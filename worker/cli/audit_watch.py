@@ -6,6 +6,7 @@ import argparse
 import logging
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 from cryptography.x509 import Certificate, load_pem_x509_certificates
@@ -16,7 +17,10 @@ from worker.cli import service as shared
 from worker.evidence.keys import KeyFolder
 from worker.evidence.nightly import Nightly
 from worker.evidence.timestamp import asker
+from worker.fixity.book import Book
+from worker.fixity.copies import Copies
 from worker.fixity.watch import Watch
+from worker.ledger.schema_fixity import findings
 from worker.observe.metrics import Metrics
 from worker.service_copies import ServiceCopies
 from worker.service_settings import SettingsError, variable
@@ -34,7 +38,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Watch until told to end."""
+    """Watch until told to end; with ``--once`` 1 when findings are open then."""
     metrics = Metrics("audit")
     with shared.opened("audit") as service:
         watch = Watch(lambda: copies(service), metrics, nightly(service), service.scratch.folder)
@@ -44,7 +48,8 @@ def run(args: argparse.Namespace) -> int:
 
         with shared.admin_port(service, metrics, alive), shared.signals(lambda _: watch.stop()):
             watch.run(once=args.once)
-    return 0
+        still_open = args.once and Book(service.ledger.transactions).some(findings.c.state == "open", limit=1)
+    return 1 if still_open else 0
 
 
 def copies(service: Service) -> ServiceCopies:
@@ -96,4 +101,9 @@ def _wrong(what: str, remedy: str) -> SettingsError:
 def stores(service: Service, tenant: str) -> Sequence[Store]:
     """A tenant's stores, the primary first."""
     places = [one for one in service.ledger.tenants.places(tenant) if one.is_store]
-    return [BucketStore(service.places.bucket(one), service.spool.folder, spool=service.spool) for one in places]
+    copies_of, spool = Copies(service.ledger.transactions), service.spool
+
+    def new(place: str) -> bool:
+        return not copies_of.were_read(place, tenant)
+
+    return [BucketStore(service.places.bucket(one), spool.folder, spool=spool, new=partial(new, one.name)) for one in places]

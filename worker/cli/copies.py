@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import hashlib
+import re
+from collections.abc import Sequence
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from worker.archive_copies import PRIMARY, ArchiveCopies, Beside, Configured, CopiesError, opened
-from worker.fixity import retired
+from worker.fixity import promise, retired
 from worker.fixity.auditor import Auditor
 from worker.fixity.copies import Copies
 from worker.fixity.external import register as register_external
@@ -68,7 +71,10 @@ def opened_copies(archive: str | None) -> ArchiveCopies | ServiceCopies:
 
 
 def refresh(at: ArchiveCopies | ServiceCopies, auditor: Auditor) -> None:
-    """Register what was committed since, find what fell behind, see to retired places. News are the service's auditor's."""
+    """Register what was committed since, find what fell behind, see to retired places, hold deadlines to the promise of today.
+
+    News are the service's auditor's.
+    """
     stores, sweep = at.stores(), Sweep(at.ledger.transactions)
     retired.settle(at.ledger.transactions, at.used, auditor.clock.now())
     registrar = Auditor(at.ledger.transactions, stores, at.rules, clock=auditor.clock)
@@ -76,15 +82,16 @@ def refresh(at: ArchiveCopies | ServiceCopies, auditor: Auditor) -> None:
         primary = at.primary.get(tenant)
         if primary:
             sweep.whole(registrar, tenant, primary, at.rules(tenant, primary))
+    for tenant, place in at.places:
+        promise.keep(at.ledger.transactions, tenant, place, at.rules(tenant, place), auditor.clock.now())
 
 
 def _add(args: argparse.Namespace) -> int:
     archive = Path(args.archive)
     url = args.url if urlsplit(args.url).scheme in ("file", "s3") else Path(args.url).absolute().as_uri()
-    with ArchiveCopies(archive) as at:
-        if url == at.folder.as_uri():
-            raise CopiesError("is the archive itself", args.url, "Name another disk, machine or bucket.")
     one = Beside(args.name, url, args.endpoint, is_store=not args.read_only)
+    with ArchiveCopies(archive) as at:
+        _apart(one, [Beside(PRIMARY, at.folder.as_uri()), *at.configured.places])
     opened(one).close()
     Configured.read(archive).with_place(one).write(archive)
     print(f"{args.name}: {url}\nNow run: bevara copies replicate {args.archive}")
@@ -106,12 +113,40 @@ def _retire(args: argparse.Namespace) -> int:
     return 0
 
 
+def _apart(new: Beside, others: Sequence[Beside]) -> None:
+    """Two copies in one place are one copy, whatever the place is called.
+
+    Raises:
+        CopiesError: *new* is, or lies in, a place that is there already.
+    """
+    mine = _where(new)
+    for other in others:
+        where = _where(other)
+        if new.is_store and other.is_store and (mine == where or (other.name == PRIMARY and mine.startswith(f"{where}/"))):
+            what = "is the archive itself" if other.name == PRIMARY else f"is the place {other.name}"
+            raise CopiesError(what, new.url, "Two copies in one place are one: name another disk, machine or bucket.")
+
+
+def _where(one: Beside) -> str:
+    """What a place's address means, links followed."""
+    parts = urlsplit(one.url)
+    if parts.scheme == "file":
+        return str(Path(unquote(parts.path)).resolve())
+    return f"{one.endpoint} {one.url.rstrip('/')}"
+
+
 def _external(args: argparse.Namespace, at: ArchiveCopies | ServiceCopies, auditor: Auditor) -> int:
     if (args.tenant, args.place) not in at.places:
         raise CopiesError("is no place of this tenant", args.place, "Add it with `bevara copies add … --read-only`.")
     digests = {"sha256": args.sha256 and args.sha256.lower(), "sha512": args.sha512 and args.sha512.lower()}
     if not any(digests.values()):
         raise CopiesError("has no digest to be compared with", args.key, "Give --sha256 or --sha512.")
+    for algorithm, digest in digests.items():
+        digits = 2 * hashlib.new(algorithm).digest_size
+        if digest and not re.fullmatch(f"[0-9a-f]{{{digits}}}", digest):
+            raise CopiesError("is no such digest", f"--{algorithm}", f"It has {digits} hexadecimal digits.")
+    if any(part in ("", ".", "..") for part in args.key.split("/")):
+        raise CopiesError("is no path below the place", args.key, "Write it as in folder/file, without dots.")
     rules = at.rules(args.tenant, args.place)
     new = register_external(
         at.ledger.transactions, args.tenant, args.place, args.key, rules=rules, now=auditor.clock.now(), **digests

@@ -23,17 +23,22 @@ from worker.evidence.proof import VERIFIER, prove
 from worker.evidence.proof_page import proof_page
 from worker.evidence.renew import STRONGER, renew
 from worker.evidence.shelf import days, find
+from worker.evidence.signing import REMEDY, EvidenceDamagedError
 from worker.evidence.timestamp import asker
 from worker.evidence.trust import PublicKey
 from worker.evidence.verify import Report, tenants, verify
+from worker.fixity.copies import Copies
 from worker.fixity.evidence_copies import note_evidence
-from worker.fixity.findings import Severity
+from worker.fixity.findings import Finding, Severity
 from worker.ledger.events import now
 from worker.ledger.ledger import object_id
 from worker.ledger.schema import packages
 from worker.store.contract import Store
 from worker.store.directory import DirectoryStore
 from worker.store.layout import ROOT_NAMASTE
+
+_NOTHING = "no evidence in this store: nothing can be proven"
+_ELSEWHERE = "Verify another copy; if there is none with evidence, it was never signed, or was taken away."
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -134,27 +139,35 @@ def _make(args: argparse.Namespace) -> int:
 
 
 def _verify(args: argparse.Namespace) -> int:
-    store, wrong = _store(args.archive), 0
+    store, wrong, days = _store(args.archive), 0, 0
     anchors, roots = {_public(name).id for name in args.key}, _roots(args.tsa_root)
     for tenant in [args.tenant] if args.tenant else tenants(store):
         report = Report()
         for finding in verify(store, tenant, anchors, content=not args.no_content, until=args.until, report=report, roots=roots):
             wrong += finding.severity is Severity.ERROR
-            print(json.dumps(asdict(finding), ensure_ascii=False) if args.json else finding)
-        if args.json:
-            continue
+            _tell(finding, as_json=args.json)
+        days += report.days
         if not report.days:
-            print(f"{tenant}: no evidence in this store: nothing can be proven")
             wrong += 1
+            _tell(Finding("no-evidence", tenant, _NOTHING, _ELSEWHERE), as_json=args.json)
+            continue
+        if args.json:
             continue
         what = "histories and bytes" if not args.no_content else "histories"
         print(
             f"{tenant}: {report.days} days, {report.first} to {report.last}, newest signed at {report.made};"
             f" {what} of {report.packages} packages compared, {report.files} files read; {report.unsigned} have unsigned news"
         )
+    if not days and not wrong:  # not even a package: whoever empties a store must not leave one that is proven
+        wrong += 1
+        _tell(Finding("no-evidence", args.archive, _NOTHING, _ELSEWHERE), as_json=args.json)
     if not args.json:
         print(f"{args.archive}: {f'{wrong} findings: see above' if wrong else 'proven: it holds what was signed'}")
     return 1 if wrong else 0
+
+
+def _tell(finding: Finding, *, as_json: bool) -> None:
+    print(json.dumps(asdict(finding), ensure_ascii=False) if as_json else finding)
 
 
 def _proof(args: argparse.Namespace) -> int:
@@ -199,15 +212,28 @@ def _renew(args: argparse.Namespace) -> int:
     keys = evidence_keys.opened(args)
     with Archive(_archive(args.archive)) as archive:
         for tenant in [args.tenant] if args.tenant else tenants(archive.store):
+            _must_hold(archive.store, tenant, keys.signer().public.id)
             made = renew([archive.store], tenant, keys, algorithm=args.algorithm)
             _note(archive, tenant, _named(archive), [evidence_id(tenant, f"renewal-{made.number:04d}")])
             print(f"{tenant}: renewal {made.number}: {made.count} byte streams digested with {made.algorithm}; root {made.root}")
     return 0
 
 
+def _must_hold(store: Store, tenant: str, anchor: str) -> None:
+    """A renewal vouches for what it digests: only what was signed may be digested anew.
+
+    Raises:
+        EvidenceDamagedError: Histories or inventories are not those that were signed.
+    """
+    wrong = next((one for one in verify(store, tenant, {anchor}, content=False) if one.severity is Severity.ERROR), None)
+    if wrong is not None:
+        raise EvidenceDamagedError(wrong.what, wrong.where, "Nothing was signed. " + REMEDY)
+
+
 def _named(archive: Archive) -> dict[str, Store]:
     """The archive's stores by the names of their places, its own first."""
-    return {PRIMARY: archive.store, **stores_beside(archive.folder)}
+    copies = Copies(archive.ledger.transactions)
+    return {PRIMARY: archive.store, **stores_beside(archive.folder, lambda place: not copies.were_read(place))}
 
 
 def _note(archive: Archive, tenant: str, stores: dict[str, Store], names: list[str]) -> None:

@@ -25,6 +25,7 @@ from worker.store.layout import INVENTORY
 SCHEMA = "bevara.renewal/1"
 RENEWAL, RENEWAL_SIGNATURE, DIGESTS = "renewal.json", "renewal.json.sig", "digests.jsonl"
 STRONGER = "sha3_512"
+_MEND = "Run `bevara audit run` and repair it first. Nothing was signed."
 """What a renewal uses when nobody says otherwise: another construction than SHA-2, so they will hardly fall together."""
 
 
@@ -86,7 +87,8 @@ def renew(
             algorithm for what the packages held.
 
     Raises:
-        EvidenceError: There is no such algorithm.
+        EvidenceError: There is no such algorithm, or a byte stream is not what its inventory tells: nothing is signed then. A
+            new digest of wrong bytes would vouch for them.
     """
     if algorithm not in ALGORITHMS:
         raise EvidenceError(
@@ -133,8 +135,11 @@ def digest_lines(store: Store, tenant: str, names: Iterable[str], algorithm: str
     for name in names:
         part = read_evidence_id(name)
         if (part and part[0] == tenant) or (content and not part and name.startswith(package_prefix(tenant))):
-            for path in _paths(store, name):
-                yield canonical({"digest": digest(store, name, path, algorithm), "object": name, "path": path}).encode()
+            for path, sha512 in _paths(store, name):
+                found = _digests(store, name, path, algorithm, "sha512")
+                if sha512 not in (None, found["sha512"]):
+                    raise EvidenceError("its bytes are not those that were stored", f"{name} {path}", _MEND)
+                yield canonical({"digest": found[algorithm], "object": name, "path": path}).encode()
 
 
 def digest(store: Store, name: str, path: str, algorithm: str) -> str:
@@ -143,16 +148,21 @@ def digest(store: Store, name: str, path: str, algorithm: str) -> str:
     Raises:
         PreservationError, OSError: It cannot be read.
     """
-    found = hashlib.new(algorithm)
+    return _digests(store, name, path, algorithm)[algorithm]
+
+
+def _digests(store: Store, name: str, path: str, *algorithms: str) -> dict[str, str]:
+    found = {algorithm: hashlib.new(algorithm) for algorithm in algorithms}
     with store.open_content(name, path) as stream:
         while piece := stream.read(1 << 20):
-            found.update(piece)
-    return found.hexdigest()
+            for one in found.values():
+                one.update(piece)
+    return {algorithm: one.hexdigest() for algorithm, one in found.items()}
 
 
-def _paths(store: Store, name: str) -> Iterator[str]:
-    """Every content of every version, and every version's inventory."""
+def _paths(store: Store, name: str) -> Iterator[tuple[str, str | None]]:
+    """Every version's inventory, and every content of every version with its SHA-512."""
     for version in range(1, store.head(name) + 1):
-        yield f"v{version}/{INVENTORY}"
+        yield f"v{version}/{INVENTORY}", None
     for item in store.contents(name):
-        yield item.content_path
+        yield item.content_path, item.sha512

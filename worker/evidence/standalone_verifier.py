@@ -1,5 +1,5 @@
 # ruff: noqa: T201 -- a program of its own, that prints
-"""Checks a proof that an archive gave out. Needs Python 3 and nothing else: no network, no archive, no other program.
+"""Checks a proof that an archive gave out. Needs Python 3.9 or later and nothing else: no network, no archive, no other program.
 
     python3 standalone_verifier.py proof.json [the file itself]
 
@@ -14,7 +14,6 @@ import base64
 import hashlib
 import json
 import sys
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -59,10 +58,19 @@ def check(good: object, wrong: str) -> None:
         sys.exit(f"NOT PROVEN / INTE BEVISAT: {wrong}.")
 
 
+def raw(digits: str) -> bytes:
+    """Bytes from hexadecimal digits, which are written in one way only."""
+    found = bytes.fromhex(digits)
+    check(found.hex() == digits, "a number is not written as it must be")
+    return found
+
+
 def signed(one: Part) -> Part:
     """A document whose signature holds, and that names the key which is shown."""
     der = base64.b64decode("".join(one["public"].strip().splitlines()[1:-1]))
-    text, key, sig = one["document"].encode(), der[-32:], bytes.fromhex(one["signature"])
+    pem = f"-----BEGIN PUBLIC KEY-----\n{base64.b64encode(der).decode()}\n-----END PUBLIC KEY-----\n"
+    check(one["public"] == pem, "the key is not written as it must be")
+    text, key, sig = one["document"].encode(), der[-32:], raw(one["signature"])
     document: Part = json.loads(text)
     check(document["key"] == hashlib.sha256(der).hexdigest() and len(sig) == 64, "the key is not the one that the document names")
     s, h = int.from_bytes(sig[32:], "little"), int.from_bytes(hashlib.sha512(sig[:32] + key + text).digest(), "little")
@@ -80,7 +88,7 @@ def root(entry: bytes, index: int, size: int, path: list[str]) -> str:
     """The root of the tree that *path* leads to from entry number *index* of *size*."""
     found, last = hashlib.sha256(b"\x00" + entry).digest(), size - 1
     check(0 <= index < size, "an entry lies outside its tree")
-    for step in map(bytes.fromhex, path):
+    for step in map(raw, path):
         check(last > 0, "a path is too long")
         if index & 1 or index == last:
             found = node(step, found)
@@ -98,7 +106,7 @@ def grew(old: Part, new: Part, path: list[str]) -> bool:
     n, last = old["size"] - 1, new["size"] - 1
     if n == last:
         return bool(old["root"] == new["root"] and not path)
-    steps = [bytes.fromhex(step) for step in (path if old["size"] & n else [old["root"], *path])]
+    steps = [raw(step) for step in (path if old["size"] & n else [old["root"], *path])]
     check(0 <= n < last and steps, "the newer tree is not the newer")
     while n & 1:
         n, last = n >> 1, last >> 1
@@ -119,6 +127,7 @@ def witness(proof: Part, one: Part) -> Part:
     document, leaf, file = signed(one), json.loads(one["leaf"]), proof["file"]
     entry = json.dumps({"path": file["path"], "sha512": file["sha512"]}, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
     check(document["algorithm"] == "sha256", "this verifier knows SHA-256 only; ask the archive for a newer one")
+    check(document["tenant"] == proof["tenant"], "a day is another archive's")
     check(leaf["object"] == proof["object"], "a day tells of another package")
     check(
         root(entry.encode(), one["file_index"], leaf["files"], one["file_path"]) == leaf["files_root"],
@@ -132,15 +141,32 @@ def witness(proof: Part, one: Part) -> Part:
         root(one["leaf"].encode(), one["index"], document["size"], one["path"]) == document["root"],
         "the package is not there",
     )
-    for before, after in pairwise(one["neighbours"]):
-        link = hashlib.sha256(before["document"].encode()).hexdigest()
-        check(signed(before) and signed(after)["previous"] == link, "the days do not follow each other")
+    days = one["neighbours"]
+    check(one["document"] in [day["document"] for day in days], "a day is not among its neighbours")
+    for at, previous in enumerate(signed(day)["previous"] for day in days):
+        before = hashlib.sha256(days[at - 1]["document"].encode()).hexdigest()
+        check(at == 0 or previous == before, "the days do not follow each other")
     return document
+
+
+def stamped(one: Part) -> str:
+    """Which day's document bears a time stamp of somebody else; only a whole tool for time stamps can say whether it holds."""
+    stamp, text = base64.b64decode(one["timestamp"], validate=True), one["document"].encode()
+    check(base64.b64encode(stamp).decode() == one["timestamp"], "a time stamp is not written as it must be")
+    check(hashlib.sha512(text).digest() in stamp, "a time stamp is of something else")
+    return str(json.loads(text)["day"])
 
 
 def main(proof_path: str, file_path: str = "") -> None:
     """Check everything, and say what is proven."""
-    proof = json.loads(Path(proof_path).read_text("utf-8"))
+    try:
+        told(json.loads(Path(proof_path).read_text("utf-8")), file_path)
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        check(False, "the proof is damaged, or is none")
+
+
+def told(proof: Part, file_path: str) -> None:
+    """As ``main``, of a proof that was read."""
     check(proof["schema"] == "bevara.proof/1" and proof["witnesses"], "this is no proof that this verifier knows")
     days = [witness(proof, one) for one in proof["witnesses"]]
     check(grew(days[0], days[-1], proof["consistency"]), "the older tree is not the beginning of the newer")
@@ -150,6 +176,8 @@ def main(proof_path: str, file_path: str = "") -> None:
         print(f"  event {event['seq']}: {event['time']} {event['type']}: {event['outcome']}")
     for key in dict.fromkeys(day["key"] for day in days):
         print("  key / nyckel:", " ".join(key[at : at + 4] for at in range(0, 64, 4)))
+    for day in (stamped(one) for one in proof["witnesses"] if one["timestamp"] is not None):
+        print(f"  {day}: a time stamp is enclosed, and not checked here (openssl ts). / tidsstämpel bifogad, inte kontrollerad här")
     if file_path:
         same = hashlib.sha512(Path(file_path).read_bytes()).hexdigest() == proof["file"]["sha512"]
         check(same, "the file at hand is another one than the proof tells of")

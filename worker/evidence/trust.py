@@ -146,8 +146,12 @@ class KeyHistory:
         return {name: Trusted(keys[name][0], revoked.get(name)) for name in known}
 
     def _keys(self) -> Iterable[tuple[PublicKey, str | None]]:
-        """Keys whose statement bears every signature that it must bear, each with the id of the key that it follows."""
-        seen: dict[str, PublicKey] = {}
+        """Keys whose statement bears every signature that it must bear, each with the id of the key that it follows.
+
+        Only the newest key is followed: whoever stole an older one cannot name another successor, also where it was never
+        revoked, because each statement is bound to the one before it.
+        """
+        newest: PublicKey | None = None
         for statement in self.statements:
             body = statement.body
             if body.get("kind") != "key":
@@ -156,11 +160,11 @@ class KeyHistory:
                 key = PublicKey.parse(str(body["public"]).encode())
             except (NotADocumentError, KeyError):
                 continue
-            before = seen.get(str(body.get("previous")))
             if body.get("key") != key.id or not _signed(statement, key):
                 continue
-            seen[key.id] = key
-            yield key, before.id if before and _signed(statement, before) else None
+            follows = newest is not None and body.get("previous") == newest.id and _signed(statement, newest)
+            yield key, newest.id if newest and follows else None
+            newest = key if follows or newest is None else newest
 
     def _revoked(self, trusted: Mapping[str, PublicKey]) -> dict[str, str]:
         since: dict[str, str] = {}

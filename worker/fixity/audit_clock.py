@@ -17,6 +17,8 @@ from worker.ledger.events import now as machine_now
 from worker.ledger.schema_fixity import clocks, copies
 from worker.ledger.transactions import Transactions
 
+CLOCK_BACK = "the clock went back"
+"""``copies.why`` of a copy that it puts in doubt."""
 _NAME = "audit"
 _TOLERATED_S = 300.0  # what NTP and two machines may differ by
 
@@ -51,10 +53,9 @@ class AuditClock:
                 db.execute(sa.update(clocks).where(clocks.c.name == _NAME).values(seen=now))
             return None
         c = copies.c
-        doubted = sa.or_(c.due <= seen, c.last_checked > later(now, _TOLERATED_S))
-        moved = db.execute(
-            sa.update(copies).where(c.state == "held", doubted).values(turn=AT_ONCE, why="the clock went back")
-        ).rowcount
+        # One that was never read has a deadline that was counted from a later now.
+        doubted = sa.or_(c.due <= seen, c.last_checked > later(now, _TOLERATED_S), c.last_checked.is_(None))
+        moved = db.execute(sa.update(copies).where(c.state == "held", doubted).values(turn=AT_ONCE, why=CLOCK_BACK)).rowcount
         db.execute(sa.update(clocks).where(clocks.c.name == _NAME).values(seen=now))
         return (
             f"the clock of this machine went back by {back_s / 86_400:.1f} days, from {seen} to {now}:"

@@ -16,7 +16,7 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
-from worker.fixity.audit_clock import AuditClock
+from worker.fixity.audit_clock import CLOCK_BACK, AuditClock
 from worker.fixity.book import Book
 from worker.fixity.copies import Copies, Copy
 from worker.fixity.external import read_external
@@ -29,7 +29,7 @@ from worker.fixity.root import read_root
 from worker.fixity.rules import Rules
 from worker.fixity.verdicts import BAD, Fault, Verdict
 from worker.ledger import engine as database
-from worker.ledger.schema_fixity import copies, readings
+from worker.ledger.schema_fixity import copies, findings, readings
 from worker.ledger.transactions import Transactions
 from worker.store.layout import INVENTORY, SIDECAR, object_path
 
@@ -51,23 +51,27 @@ def folder_of(object_id: str) -> str:
 
 @dataclass(slots=True)
 class Ran:
-    """What one run read and found."""
+    """What one run read and found. ``unread``: copies of which some part could not be read."""
 
     copies: int = 0
     files: int = 0
     size_bytes: int = 0
     seconds: float = 0.0
     verdicts: dict[Verdict, int] = field(default_factory=dict)
+    unread: int = 0
     findings: list[int] = field(default_factory=list)
     stopped: bool = False
     clock: str | None = None
 
     def add(self, reading: Reading, new: list[int]) -> None:
-        """Count one reading."""
-        self.copies += 1
+        """Count one reading; one that was stopped in the middle, or whose copy another took over, has no verdict yet."""
         self.files += reading.read_files
         self.size_bytes += reading.spent_bytes
+        if reading.cursor is not None or reading.lost:
+            return
+        self.copies += 1
         self.verdicts[reading.verdict] = self.verdicts.get(reading.verdict, 0) + 1
+        self.unread += not reading.whole
         self.findings += new
 
 
@@ -103,20 +107,26 @@ class Auditor:
         ran.clock = self.clock.check()
         if ran.clock:
             self.book.note(Fault("", Verdict.OVERDUE, ran.clock, about="clock"), self.clock.now())
-        left = {key for key in self.places if self.rules(*key).open_at(datetime.now().astimezone())}
+        left, spent = set(self.places), dict.fromkeys(self.places, 0)
         while left and not ran.stopped:
             for key in sorted(left):
-                budget = most_bytes or self.rules(*key).bytes_per_run
-                if self._stop() or (budget and ran.size_bytes >= budget) or (most_copies and ran.copies >= most_copies):
+                if self._stop() or (most_bytes and ran.size_bytes >= most_bytes) or (most_copies and ran.copies >= most_copies):
                     ran.stopped = True
                     break
-                taken = self.copies.claim(*key, self.name, self.clock.now(), lease_s=self._lease_s)
+                rules = self.rules(*key)
+                rest = [most_bytes - ran.size_bytes] * bool(most_bytes) + [rules.bytes_per_run - spent[key]] * bool(
+                    rules.bytes_per_run
+                )
+                closed = not rules.open_at(datetime.now().astimezone()) or min(rest, default=1) <= 0
+                taken = [] if closed else self.copies.claim(*key, self.name, self.clock.now(), lease_s=self._lease_s)
                 if not taken:
                     left.discard(key)
                     continue
-                reading, new = self.audit(taken[0], budget - ran.size_bytes if budget else 0)
+                reading, new = self.audit(taken[0], min(rest, default=0))
+                spent[key] += reading.spent_bytes
                 ran.add(reading, new)
                 told(taken[0], reading)
+        self.settle_clock()
         self.book.tell()
         ran.seconds = time.monotonic() - started
         return ran
@@ -144,9 +154,18 @@ class Auditor:
         else:
             reading = ObjectAudit(place, folder_of(copy.object_id), known, around, began, cursor).run()
         reading.spent_bytes = watch.read_bytes
-        if watch.lost:
+        reading.lost = watch.lost
+        if reading.lost:
             return reading, []
         return reading, self._settle(copy, known, reading, time.monotonic() - started)
+
+    def settle_clock(self) -> None:
+        """A clock that went back is done with once every copy that it put in doubt was read again."""
+        f = findings.c
+        noted = self.book.some(f.about == "clock", f.state == "open")
+        if noted and not self.copies.some(copies.c.why == CLOCK_BACK, limit=1):
+            for one in noted:
+                self.book.end(one.id, "every copy that it put in doubt was read again", self.clock.now())
 
     def _others(self, copy: Copy) -> list[Place]:
         return [place for (tenant, name), place in self.places.items() if tenant == copy.tenant and name != copy.place]
@@ -159,7 +178,7 @@ class Auditor:
     def _settle(self, copy: Copy, known: Known, reading: Reading, seconds: float) -> list[int]:
         now = self.clock.now()
         if reading.cursor is None and not reading.why_not and reading.verdict in BAD and self._moving(copy, known, reading):
-            reading.why_not = "the package was being written to while it was read"
+            reading.why_not, reading.faults = "the package was being written to while it was read", []
         new = self._tx.write(lambda db: self._write(db, copy, reading, seconds, now))
         if new and any(fault.verdict in BAD and fault.about == "bytes" for fault in reading.faults):
             self._bring_neighbours(copy, reading.began)
@@ -169,16 +188,17 @@ class Auditor:
         rules, verdict = self.rules(copy.tenant, copy.place), reading.verdict
         if reading.cursor is not None:
             mine = self.copies.stopped(db, copy, self.name, reading.cursor)
-        elif verdict is Verdict.UNREADABLE:
-            mine = self.copies.put_off(db, copy, self.name, now, reading.why_not or "parts of it could not be read")
+        elif not reading.whole:  # also when other parts of it were found bad: what was not read keeps its deadline
+            why = reading.why_not or "parts of it could not be read"
+            mine = self.copies.put_off(db, copy, self.name, now, why, verdict=verdict, keep_cursor=bool(reading.why_not))
         else:
             held = {"version": max(reading.head, copy.version), "files": reading.files, "size_bytes": reading.size_bytes}
             mine = self.copies.checked(db, copy, self.name, verdict, began=reading.began, rules=rules, held=held)
         if not mine or reading.cursor is not None:
             return []
         faults = reading.faults or ([Fault("", Verdict.UNREADABLE, reading.why_not)] if reading.why_not else [])
-        new = self.book.record(db, copy, faults, now, full=verdict is not Verdict.UNREADABLE)
-        if verdict is not Verdict.UNREADABLE:
+        new = self.book.record(db, copy, faults, now, full=reading.whole)
+        if reading.whole:
             self.knowledge.learn(db, copy.object_id, reading, now)
         self._count(db, copy, reading, seconds, now)
         return new
@@ -188,7 +208,7 @@ class Auditor:
         numbers = {
             "copies": 1,
             "bad": int(reading.verdict in BAD),
-            "unreadable": int(reading.verdict is Verdict.UNREADABLE),
+            "unreadable": int(not reading.whole),
             "files": reading.read_files,
             "size_bytes": reading.read_bytes,
             "seconds": round(seconds),

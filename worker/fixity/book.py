@@ -7,6 +7,7 @@ any more. The package's own history is told of it as PREMIS events, as soon as n
 from __future__ import annotations
 
 import json
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -118,6 +119,14 @@ class Book:
         f = findings.c
         return self.some(f.tenant == tenant, f.place == place, f.object_id == object_id, f.state == "open", limit=100_000)
 
+    def open_counts(self) -> dict[tuple[str, str, str], int]:
+        """How many findings about copies are open, by tenant, place and verdict."""
+        f = findings.c
+        mine = (f.tenant, f.place, f.verdict)
+        stmt = sa.select(*mine, sa.func.count().label("number")).where(f.state == "open", f.tenant != "").group_by(*mine)
+        rows = self._tx.read(lambda db: db.execute(stmt).all())
+        return {(row.tenant, row.place, row.verdict): row.number for row in rows}
+
     def get(self, number: int) -> Entry | None:
         """One finding."""
         found = self.some(findings.c.id == number)
@@ -126,10 +135,24 @@ class Book:
     # Agreeing
 
     def approve(self, number: int, tenant: str, who: str, now: str) -> int:
-        """Somebody agrees to a repair; twice the same person counts once. Returns how many agree now."""
-        row = {"finding_id": number, "who": who, "tenant": tenant, "at": now}
-        self._tx.write(lambda db: db.execute(database.insert_or_ignore(self._tx.engine, approvals), row))
-        return len(self.approvals(number))
+        """Somebody agrees to a repair; twice the same person counts once, however the name is written. Returns how many agree now.
+
+        Raises:
+            ValueError: The name is empty.
+        """
+        name = " ".join(unicodedata.normalize("NFC", who).split())
+        if not name:
+            raise ValueError("nobody agrees under an empty name")
+        row = {"finding_id": number, "who": name, "tenant": tenant, "at": now}
+
+        def work(db: sa.Connection) -> int:
+            there = list(db.scalars(sa.select(approvals.c.who).where(approvals.c.finding_id == number)))
+            if _folded(name) in map(_folded, there):
+                return len(there)
+            db.execute(database.insert_or_ignore(self._tx.engine, approvals), row)
+            return len(there) + 1
+
+        return self._tx.write(work)
 
     def approvals(self, number: int) -> Sequence[tuple[str, str]]:
         """(who, when) of those who agree."""
@@ -187,6 +210,10 @@ def _events(draft: EventDraft) -> str:
 
 def _draft(data: dict[str, Any]) -> EventDraft:
     return EventDraft(**{**data, "outcome": Success(data["outcome"]), "agents": tuple(data["agents"])})
+
+
+def _folded(name: str) -> str:
+    return unicodedata.normalize("NFC", name).casefold()
 
 
 def _storable(text: str) -> str:

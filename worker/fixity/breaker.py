@@ -19,6 +19,7 @@ from worker.ledger.transactions import Transactions
 _RECENT_S = 7 * DAY_S
 _ENOUGH = 20  # copies that must have been read before a share of them says anything
 _FEW = 2  # bad objects are no sickness of a store, whatever the share
+_MANY_FILES = 20  # bad ones in few objects: fewer are no sickness either
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +38,18 @@ class Breaker:
     def __init__(self, transactions: Transactions) -> None:
         self._tx = transactions
 
-    def check(self, tenant: str, place: str, rules: Rules, now: str) -> Tripped | None:
-        """Whether repair of this place is stopped; trips it when it must be."""
-        return self._tx.write(lambda db: self._check(db, tenant, place, rules, now))
+    def check(self, tenant: str, place: str, rules: Rules, now: str, *, dry: bool = False) -> Tripped | None:
+        """Whether repair of this place is stopped; trips it when it must be, unless it is only asked (*dry*)."""
+        if dry:
+            return self._tx.read(lambda db: self._check(db, tenant, place, rules, now))
+        return self._tx.write(lambda db: self._trip(db, self._check(db, tenant, place, rules, now)))
+
+    def _trip(self, db: sa.Connection, found: Tripped | None) -> Tripped | None:
+        if found is not None:
+            values = {"tenant": found.tenant, "place": found.place, "since": found.since, "why": found.why}
+            new = values | {"cleared": None, "cleared_by": None}
+            db.execute(database.insert_or_replace(self._tx.engine, breakers), new)
+        return found
 
     def _check(self, db: sa.Connection, tenant: str, place: str, rules: Rules, now: str) -> Tripped | None:
         b, f, c = breakers.c, findings.c, copies.c
@@ -47,23 +57,25 @@ class Breaker:
         if row is not None and row.cleared is None:
             return Tripped(tenant, place, row.since, row.why)
         since = max(later(now, -_RECENT_S), row.cleared if row is not None else "")
-        bad = sa.select(sa.func.count(f.object_id.distinct())).where(
+        mine = (
             f.tenant == tenant,
             f.place == place,
             f.verdict.in_([verdict.value for verdict in BAD]),
             f.about == "bytes",
             f.first_seen > since,
         )
-        read = sa.select(sa.func.count()).where(c.tenant == tenant, c.place == place, c.last_checked > since)
-        objects, total = db.scalar(bad) or 0, db.scalar(read) or 0
+        bad = db.execute(sa.select(sa.func.count(f.object_id.distinct()), sa.func.count()).where(*mine)).one()
+        counted = sa.select(sa.func.count(), sa.func.coalesce(sa.func.sum(c.files), 0))
+        read = db.execute(counted.where(c.tenant == tenant, c.place == place, c.last_checked > since)).one()
+        (objects, files), (total, all_files) = bad, (int(read[0]), int(read[1]))
         too_many = objects > rules.breaker_objects
         too_large = total >= _ENOUGH and objects > _FEW and objects > rules.breaker_share * total
-        if not (too_many or too_large):
+        # A sick store shows in few objects, too, where they hold many files.
+        too_full = files > _MANY_FILES and files > rules.breaker_share * all_files
+        if not (too_many or too_large or too_full):
             return None
-        why = f"{objects} of {total} objects that were read within a week are bad: the store is sick, not its files"
-        values = {"tenant": tenant, "place": place, "since": now, "why": why, "cleared": None, "cleared_by": None}
-        db.execute(database.insert_or_replace(self._tx.engine, breakers), values)
-        return Tripped(tenant, place, now, why)
+        what = f"{objects} of {total} objects" if too_many or too_large else f"{files} of {all_files} files"
+        return Tripped(tenant, place, now, f"{what} that were read within a week are bad: the store is sick, not its files")
 
     def clear(self, tenant: str, place: str, who: str, now: str) -> bool:
         """A person has looked at the store: repair may go on. What was found until now does not count again."""

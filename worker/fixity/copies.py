@@ -27,6 +27,7 @@ NEVER = "9"
 _PAGE = 1000
 _BACK_OFF_S = 600.0  # doubled with each try, up to a day: a store that is down for a day is asked some ten times
 _BACK_OFF_MOST_S = 86_400.0
+_DOUBLED_MOST = 10  # more is above the most anyway; and a place that is away for years must not count beyond a float
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,11 +153,17 @@ class Copies:
         }
         return self._end(db, copy, worker, values | held)
 
-    def put_off(self, db: sa.Connection, copy: Copy, worker: str, now: str, why: str) -> bool:
-        """It could not be read: another try later. The deadline stays."""
-        wait = min(_BACK_OFF_S * 2**copy.tries, _BACK_OFF_MOST_S)
-        values = {"turn": later(now, wait), "why": why, "tries": copy.tries + 1, "last_verdict": Verdict.UNREADABLE.value}
-        return self._end(db, copy, worker, values)
+    def put_off(
+        self, db: sa.Connection, copy: Copy, worker: str, now: str, why: str, *, verdict: Verdict, keep_cursor: bool
+    ) -> bool:
+        """It could not be read, or not all of it: another try later. The deadline stays.
+
+        Args:
+            keep_cursor: Go on where an earlier try stopped; else from the beginning, so that nothing unread is passed over.
+        """
+        wait = min(_BACK_OFF_S * 2 ** min(copy.tries, _DOUBLED_MOST), _BACK_OFF_MOST_S)
+        values: dict[str, Any] = {"turn": later(now, wait), "why": why, "tries": copy.tries + 1, "last_verdict": verdict.value}
+        return self._end(db, copy, worker, values if keep_cursor else values | {"cursor": None})
 
     def stopped(self, db: sa.Connection, copy: Copy, worker: str, cursor: Cursor) -> bool:
         """It was stopped in the middle and goes on from there, before others of its turn."""
@@ -195,6 +202,12 @@ class Copies:
         """All copies of one object."""
         stmt = sa.select(copies).where(copies.c.object_id == object_id).order_by(copies.c.id)
         return [_copy(row) for row in self._tx.read(lambda db: db.execute(stmt).all())]
+
+    def were_read(self, place: str, tenant: str | None = None) -> bool:
+        """Whether copies in a place were ever read in full: then it has a storage root, or is not there."""
+        c = copies.c
+        mine = [c.place == place, c.last_checked.is_not(None), *([c.tenant == tenant] if tenant else [])]
+        return bool(self.some(*mine, limit=1))
 
     def some(self, *where: sa.ColumnElement[bool], limit: int = _PAGE) -> list[Copy]:
         """Copies that are so, by number."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 
 from worker.fixity.copies import Copy
-from worker.fixity.known import Reading
+from worker.fixity.known import Cursor, Reading
 from worker.fixity.object_audit import Surroundings, judged
 from worker.fixity.place import Place
 from worker.fixity.reading import Reader, Seen, StoppedError, Wanted
@@ -62,8 +62,9 @@ def read_external(transactions: Transactions, copy: Copy, place: Place, around: 
         finally:
             again.close()
     if isinstance(answer, StoppedError):
-        reading.why_not = "was stopped before its end"
-    elif isinstance(answer, Seen):
+        reading.cursor = Cursor(began, "")
+        return reading
+    if isinstance(answer, Seen):
         reading.read_files, reading.read_bytes, reading.size_bytes = 1, answer.read_bytes, answer.size_bytes
     reading.faults = [fault] if fault else []
     return reading

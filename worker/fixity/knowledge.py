@@ -16,6 +16,8 @@ from worker.ledger.schema import jobs, packages
 from worker.ledger.schema_fixity import inventories, ranges
 from worker.ledger.transactions import Transactions
 
+_COMMIT = "commit"  # what ``inventories.known_by`` says of one that this program wrote itself
+
 
 class Knowledge:
     """See the module."""
@@ -39,13 +41,13 @@ class Knowledge:
             home.version if home else None,
             held_version,
             home is not None and busy(db, home.id),
-            {row.version: KnownInventory(row.sha512, row.agreed is not None) for row in found},
+            {row.version: KnownInventory(row.sha512, row.agreed is not None, row.known_by == _COMMIT) for row in found},
             {sha512: tuple(digests) for sha512, digests in parts.items()},
         )
 
     def committed(self, object_id: str, version: int, sha512: str, now: str) -> None:
         """Remember the inventory of a version that was just committed."""
-        self._tx.write(lambda db: self._learn(db, object_id, {version: sha512}, "commit", now))
+        self._tx.write(lambda db: self._learn(db, object_id, {version: sha512}, _COMMIT, now))
 
     def learn(self, db: sa.Connection, object_id: str, reading: Reading, now: str) -> None:
         """Remember what a reading brought; inside its caller's transaction."""

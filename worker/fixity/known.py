@@ -15,10 +15,11 @@ OURS = "urn:bevara:"
 
 @dataclass(frozen=True, slots=True)
 class KnownInventory:
-    """An inventory digest that was learnt at commit, or from a reading in which everything agreed."""
+    """An inventory digest that was learnt at commit (``committed``), or from a reading in which everything agreed."""
 
     sha512: str
     agreed: bool
+    committed: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +84,7 @@ class Reading:
         spent_bytes: What this process read of it; ``read_bytes`` is what all did together.
         cursor: Where to go on; None: it was read to the end.
         why_not: Why it could not be read at all; empty: it could.
+        lost: Another auditor took the copy over meanwhile, and this reading counts for nothing.
     """
 
     began: str
@@ -99,8 +101,14 @@ class Reading:
     agreed: bool = False
     cursor: Cursor | None = None
     why_not: str = ""
+    lost: bool = False
+
+    @property
+    def whole(self) -> bool:
+        """Whether every byte of it was read: only then has the promise been kept once more."""
+        return not (self.why_not or self.cursor or any(fault.verdict is Verdict.UNREADABLE for fault in self.faults))
 
     @property
     def verdict(self) -> Verdict:
-        """Of the copy as a whole."""
+        """Of the copy as a whole, or as far as it could be read."""
         return Verdict.UNREADABLE if self.why_not else worst(self.faults)

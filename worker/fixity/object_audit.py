@@ -74,6 +74,8 @@ class ObjectAudit:
                 self._run(reading, manifest)
         except UnreadableError as away:
             reading.why_not = away.what
+        except OSError as broken:  # of a place whose folders cannot even be looked at, or of this machine's scratch
+            reading.why_not = f"could not be read: {broken.strerror or type(broken).__name__}"
         return reading
 
     def _run(self, reading: Reading, manifest: Manifest) -> None:

@@ -22,16 +22,17 @@ from worker.fixity.copies import AT_ONCE, Copy
 from worker.fixity.known import Known
 from worker.fixity.manifest import Manifest
 from worker.fixity.object_audit import judged
-from worker.fixity.place import QUARANTINE, STORE, Place, UnreadableError
+from worker.fixity.place import QUARANTINE, STORE, NotThereError, Place, UnreadableError
 from worker.fixity.reading import Reader, Wanted
 from worker.fixity.root import right_root_file
 from worker.fixity.sources import NoQuorumError, Right, Sources
-from worker.fixity.verdicts import BAD
+from worker.fixity.verdicts import BAD, Verdict
 from worker.ledger.schema import contents
 from worker.ledger.schema_fixity import copies, findings
 from worker.ledger.transactions import Transactions
 from worker.store.layout import INVENTORY, SIDECAR
 
+_NOTE = "finding.json"  # what is known of bytes that were set aside, beside them
 _ORDER = {INVENTORY: 2, SIDECAR: 3}  # what an object says of itself comes after what it says it of
 
 
@@ -78,8 +79,12 @@ class Repairer:
         self._tx, self._auditor, self._scratch, self._guard = transactions, auditor, scratch, guard
         self.breaker = Breaker(transactions)
 
-    def run(self, *, dry: bool = False, only: int | None = None) -> list[Repaired]:
-        """Repair what is open, may be repaired, and belongs to places at hand; a copy at a time."""
+    def run(self, *, dry: bool = False, only: int | None = None, wait: Callable[[Entry], bool] = lambda _: False) -> list[Repaired]:
+        """Repair what is open, may be repaired, and belongs to places at hand; a copy at a time.
+
+        Args:
+            wait: Whether a finding is to be left alone this time.
+        """
         f = findings.c
         bad = [verdict.value for verdict in BAD]
         where = [f.state == "open", f.verdict.in_(bad), f.object_id != ""]
@@ -88,13 +93,13 @@ class Repairer:
         done, after = list[Repaired](), 0
         while page := self._auditor.book.some(*where, limit=1000, after=after):
             after = page[-1].id
-            done += self._page(page, dry=dry)
+            done += self._page(page, wait, dry=dry)
         self._auditor.book.tell()
         return done
 
-    def _page(self, page: list[Entry], *, dry: bool) -> list[Repaired]:
+    def _page(self, page: list[Entry], wait: Callable[[Entry], bool], *, dry: bool) -> list[Repaired]:
         by_copy: dict[tuple[str, str, str], list[Entry]] = {}
-        for entry in page:
+        for entry in (one for one in page if not wait(one)):
             by_copy.setdefault((entry.tenant, entry.place, entry.object_id), []).append(entry)
         done = []
         for (tenant, place, object_id), entries in by_copy.items():
@@ -106,10 +111,10 @@ class Repairer:
 
     def _copy(self, copy: Copy, entries: list[Entry], *, dry: bool) -> list[Repaired]:
         now, rules = self._auditor.clock.now(), self._auditor.rules(copy.tenant, copy.place)
-        if tripped := self.breaker.check(copy.tenant, copy.place, rules, now):
-            return [self._refused(entry, Outcome.STOPPED, tripped.why) for entry in entries]
+        if tripped := self.breaker.check(copy.tenant, copy.place, rules, now, dry=dry):
+            return [self._refused(entry, Outcome.STOPPED, tripped.why, note=not dry) for entry in entries]
         if copy.kind == "external":
-            return [self._refused(entry, Outcome.NOT_BYTES, "it is kept by others: tell them") for entry in entries]
+            return [self._refused(entry, Outcome.NOT_BYTES, "it is kept by others: tell them", note=not dry) for entry in entries]
         allowed, done = list[Entry](), list[Repaired]()
         for entry in entries:
             missing = rules.repair.approvals - len(self._auditor.book.approvals(entry.id))
@@ -117,7 +122,7 @@ class Repairer:
                 why = (
                     "the ledger or the PREMIS document differs, the bytes are right: run `bevara ledger rebuild`, and find out why"
                 )
-                done.append(self._refused(entry, Outcome.NOT_BYTES, why))
+                done.append(self._refused(entry, Outcome.NOT_BYTES, why, note=not dry))
             elif missing > 0 and not dry:
                 done.append(self._refused(entry, Outcome.WAITS, f"{missing} more must agree: `bevara audit approve`"))
             else:
@@ -129,15 +134,19 @@ class Repairer:
     def _allowed(self, copy: Copy, entries: list[Entry], *, dry: bool) -> list[Repaired]:
         if not dry and self._auditor.copies.take(copy.id, self._auditor.name, lease_s=600) is None:
             return [self._refused(entry, Outcome.BUSY, "another auditor has it in hand", note=False) for entry in entries]
+        done, touched = list[Repaired](), True
         try:
             with self._guard() as free:
                 known = self._auditor.knowledge.of(copy.object_id, copy.version)
                 if known.busy or not free:
-                    return [self._refused(entry, Outcome.BUSY, "a job works on this package", note=False) for entry in entries]
-                return self._from_sources(copy, known, entries, dry=dry)
+                    done = [self._refused(entry, Outcome.BUSY, "a job works on this package", note=False) for entry in entries]
+                else:
+                    done = self._from_sources(copy, known, entries, dry=dry)
+            touched = any(one.outcome in (Outcome.REPAIRED, Outcome.UNREADABLE) for one in done)
         finally:
             if not dry:
-                self._read_again(copy)
+                self._let_go(copy, again=touched)
+        return done
 
     def _from_sources(self, copy: Copy, known: Known, entries: list[Entry], *, dry: bool) -> list[Repaired]:
         mine = self._auditor.places[copy.tenant, copy.place]
@@ -153,18 +162,19 @@ class Repairer:
                 for entry in entries:
                     done.append(self._one(copy, known, entry, _Work(mine, sources, manifest, version), dry=dry))
         except NoQuorumError as why:
-            done += [self._refused(entry, Outcome.NO_QUORUM, str(why)) for entry in entries[len(done) :]]
+            done += [self._refused(entry, Outcome.NO_QUORUM, str(why), note=not dry) for entry in entries[len(done) :]]
         return done
 
     def _one(self, copy: Copy, known: Known, entry: Entry, work: _Work, *, dry: bool) -> Repaired:
         path = f"{STORE if copy.kind == 'root' else folder_of(copy.object_id)}/{entry.path}"
-        aside = f"{QUARANTINE}/{self._auditor.clock.now()[:10]}/{entry.id}/{copy.object_id.replace('/', '_')}/{entry.path}"
+        # Of the finding and not of the moment: a repair that was killed is taken up where it was.
+        aside = f"{QUARANTINE}/{entry.first_seen[:10]}/{entry.id}/{copy.object_id.replace('/', '_')}/{entry.path}"
         try:
             if not entry.path:
-                return self._refused(entry, Outcome.NO_QUORUM, "the object as a whole: repair what is named beside it first")
-            right = (
-                right_root_file(entry.path) if copy.kind == "root" else work.sources.right(entry.path, work.version, work.manifest)
-            )
+                return self._refused(
+                    entry, Outcome.NO_QUORUM, "the object as a whole: repair what is named beside it first", note=not dry
+                )
+            right = self._right(copy, entry, work)
             if right is not None:
                 self._ledger_agrees(known, right)
                 with work.sources.file(right, _twins(entry.path, work.version)) as good:
@@ -173,17 +183,24 @@ class Repairer:
             elif not dry:
                 self._set_aside(work.place, path, aside, entry)
         except NoQuorumError as why:
-            return self._refused(entry, Outcome.NO_QUORUM, str(why))
+            return self._refused(entry, Outcome.NO_QUORUM, str(why), note=not dry)
         except UnreadableError as away:
-            return self._refused(entry, Outcome.UNREADABLE, away.what)
+            return self._refused(entry, Outcome.UNREADABLE, away.what, note=not dry)
         if dry:
-            return Repaired(entry.id, entry.place, entry.object_id, entry.path, Outcome.WOULD, "a copy has the right bytes")
+            would = "a copy has the right bytes" if right is not None else "nothing belongs there: it would be set aside"
+            return Repaired(entry.id, entry.place, entry.object_id, entry.path, Outcome.WOULD, would)
         what = (
             "set aside: nothing belongs there" if right is None else "written anew from a copy whose digests match, and read back"
         )
         remedy = f"{what}; what was there is in {aside.rpartition('/' + entry.path)[0]}"
         self._auditor.book.repaired(entry.id, copy, remedy, self._auditor.clock.now())
         return Repaired(entry.id, entry.place, entry.object_id, entry.path, Outcome.REPAIRED, remedy)
+
+    def _right(self, copy: Copy, entry: Entry, work: _Work) -> Right | None:
+        right = right_root_file(entry.path) if copy.kind == "root" else work.sources.right(entry.path, work.version, work.manifest)
+        if right is None and entry.verdict != Verdict.UNEXPECTED.value:
+            raise NoQuorumError("no version of this object knows it: nothing says which bytes are right")
+        return right
 
     def _ledger_agrees(self, known: Known, right: Right) -> None:
         """The ledger's own digests of this content, where it has any, must be the inventory's."""
@@ -196,17 +213,15 @@ class Repairer:
             raise NoQuorumError("the ledger tells other digests for it than the inventory: one of them was changed")
 
     def _replace(self, place: Place, path: str, aside: str, *, good: Path, right: Right, entry: Entry) -> None:
+        wanted = Wanted(path, right.sha512, right.sha256, good.stat().st_size)
+        if _reads_right(place, path, wanted):
+            if _is_there(place, f"{_home(aside)}/{_NOTE}"):
+                return  # a repair that was killed had written it
+            raise UnreadableError("reads right now: it is read in full once more before anything is written", path, "")
         self._set_aside(place, path, aside, entry)
         place.put_file(path, good)
-        again = place.fresh()
-        try:
-            with Reader(again, threads=1) as reader:
-                wanted = Wanted(path, right.sha512, right.sha256, good.stat().st_size)
-                answer = reader.read_one(path, wanted)
-                if judged(wanted, answer) is not None:
-                    raise UnreadableError("what was written did not read back the same", path, "Look at this store's disks.")
-        finally:
-            again.close()
+        if not _reads_right(place, path, wanted):
+            raise UnreadableError("what was written did not read back the same", path, "Look at this store's disks.")
 
     def _set_aside(self, place: Place, path: str, aside: str, entry: Entry) -> None:
         note = {
@@ -217,20 +232,47 @@ class Repairer:
             "detail": entry.detail,
         }
         note |= {"expected": entry.expected, "found": entry.found, "since": entry.first_seen}
-        home = "/".join(aside.split("/")[:3])
-        place.put_bytes(f"{home}/finding.json", json.dumps(note, ensure_ascii=False, indent=1).encode() + b"\n")
-        place.set_aside(path, aside)
+        place.put_bytes(f"{_home(aside)}/{_NOTE}", json.dumps(note, ensure_ascii=False, indent=1).encode() + b"\n")
+        names = (
+            aside,
+            *(f"{aside}~{number}" for number in range(2, 100)),
+        )  # what an earlier try wrote, and read back wrong, is kept
+        place.set_aside(path, next((name for name in names if not _is_there(place, name)), aside))
 
     def _refused(self, entry: Entry, outcome: Outcome, why: str, *, note: bool = True) -> Repaired:
         if note and entry.remedy != f"{outcome}: {why}":
             self._auditor.book.not_repaired(entry.id, f"{outcome}: {why}")
         return Repaired(entry.id, entry.place, entry.object_id, entry.path, outcome, why)
 
-    def _read_again(self, copy: Copy) -> None:
-        """A repaired copy is whole only when it was read in full again: next."""
+    def _let_go(self, copy: Copy, *, again: bool) -> None:
+        """A repaired copy is whole only when it was read in full again: next. One that was not touched keeps its turn."""
         mine = sa.update(copies).where(copies.c.id == copy.id, copies.c.worker == self._auditor.name)
-        values = {"worker": None, "lease_until": None, "turn": AT_ONCE, "why": "after repair", "cursor": None}
+        values: dict[str, str | None] = {"worker": None, "lease_until": None}
+        values |= {"turn": AT_ONCE, "why": "after repair", "cursor": None} if again else {}
         self._tx.write(lambda db: db.execute(mine.values(values)))
+
+
+def _home(aside: str) -> str:
+    """The finding's folder in the quarantine."""
+    return "/".join(aside.split("/")[:3])
+
+
+def _is_there(place: Place, path: str) -> bool:
+    try:
+        place.open(path).close()
+    except NotThereError:
+        return False
+    return True
+
+
+def _reads_right(place: Place, path: str, wanted: Wanted) -> bool:
+    """Whether the right bytes stand there, over a new connection."""
+    again = place.fresh()
+    try:
+        with Reader(again, threads=1) as reader:
+            return judged(wanted, reader.read_one(path, wanted)) is None
+    finally:
+        again.close()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,31 +1,37 @@
 """Brings an object into another place, version by version, and calls it a copy only after it was read back in full.
 
 What is copied is what the trusted inventory names, and each file only with its digest: a bad source is not spread. The order
-keeps the target acceptable to OCFL validators for as long as it can: content first, what names it last.
+keeps the target acceptable to OCFL validators for as long as it can: content first, what names it last. It adds and repairs
+nothing: bytes of a held copy that are not right are the audit's to name and ``repair``'s to replace.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import sqlalchemy as sa
 
 from worker.fixity.auditor import Auditor, folder_of
-from worker.fixity.copies import Copy
+from worker.fixity.copies import AT_ONCE, Copy
+from worker.fixity.inventories import fetch
 from worker.fixity.known import Known, Reading
 from worker.fixity.manifest import Manifest
 from worker.fixity.object_audit import ObjectAudit, Surroundings
-from worker.fixity.place import STORE, NotThereError, Place, UnreadableError
+from worker.fixity.place import QUARANTINE, STORE, NotThereError, Place, UnreadableError
+from worker.fixity.reading import Buffers
 from worker.fixity.root import ROOT
 from worker.fixity.rules import Rules
 from worker.fixity.sources import NoQuorumError, Sources
 from worker.fixity.verdicts import Verdict
 from worker.ledger.schema_fixity import copies
 from worker.ledger.transactions import Transactions
-from worker.store.layout import INVENTORY, OBJECT_NAMASTE, ROOT_FILES, ROOT_NAMASTE, SIDECAR
+from worker.store import inventory
+from worker.store.contract import StoreDamagedError
+from worker.store.layout import INVENTORY, OBJECT_NAMASTE, ROOT_FILES, ROOT_NAMASTE, SIDECAR, sidecar
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,16 +99,44 @@ class Replicator:
         version = known.head or max(known.inventories, default=0)
         if not version or version not in known.inventories:
             return self._failed(copy, "the package's inventory is not known yet: the primary copy must be read first")
-        _make_root(target)
+        _make_root(target, new=not self._auditor.copies.were_read(copy.place, copy.tenant))
         places = self._sources(copy, primary)
         sources = Sources(folder_of(copy.object_id), known, places, self._scratch)
         with sources.manifest(version) as manifest:
+            if why := self._make_room(copy, target, known, version):
+                return self._failed(copy, why, audit=copy.state == "held")
             self._write(target, sources, manifest, version)
             reading, began = self._read(copy, known, target)
-            if wrong := self._wrong(reading):  # left by a copy that was broken off
+            # What stands in the way of a new copy is laid aside; what a held copy has lost is a finding, and waits for repair.
+            if copy.state == "wanted" and (wrong := self._wrong(reading)):
+                for path in sorted(wrong):
+                    self._lay_aside(target, sources.folder, path)
                 self._write(target, sources, manifest, version, again=wrong)
                 reading, began = self._read(copy, known, target)
         return self._ended(copy, reading, began)
+
+    def _make_room(self, copy: Copy, target: Place, known: Known, version: int) -> str:
+        """See to the root inventory and sidecar that a new version replaces: only what we know to be old goes; why not, or ""."""
+        folder, buffers = folder_of(copy.object_id), Buffers()
+        digests = {one.sha512 for number, one in known.inventories.items() if number <= version}
+        for path, ours in (INVENTORY, digests), (SIDECAR, {hashlib.sha512(sidecar(one)).hexdigest() for one in digests}):
+            try:
+                found = fetch(target, f"{folder}/{path}", buffers)
+            except NotThereError:
+                continue
+            with found.stream:
+                if found.sha512 in ours:
+                    continue
+                if path == INVENTORY and _version(found.stream, copy.object_id) > version:
+                    return f"this place holds a newer version than {version}, which is all that the ledger knows"
+            if copy.state == "held":
+                return f"its {path} is not one that is known: the audit names it"
+            self._lay_aside(target, folder, path)
+        return ""
+
+    def _lay_aside(self, target: Place, folder: str, path: str) -> None:
+        moment = self._auditor.clock.now()
+        target.set_aside(f"{folder}/{path}", f"{QUARANTINE}/{moment[:10]}/copying-{moment[11:].replace(':', '')}/{folder}/{path}")
 
     def _wrong(self, reading: Reading) -> set[str]:
         return {fault.path for fault in reading.faults if fault.verdict in (Verdict.MISMATCH, Verdict.MISSING) and fault.path}
@@ -148,9 +182,8 @@ class Replicator:
     def _ended(self, copy: Copy, reading: Reading, began: str) -> Replicated:
         if reading.verdict is not Verdict.OK:
             fault = next(iter(reading.faults), None)
-            return self._failed(
-                copy, reading.why_not or f"it did not read back whole: {fault.detail if fault else reading.verdict}"
-            )
+            why = reading.why_not or f"it did not read back whole: {fault.detail if fault else reading.verdict}"
+            return self._failed(copy, why, audit=copy.state == "held" and not reading.why_not)
         rules, wants = self._auditor.rules(copy.tenant, copy.place), copies.c.wants
         held = {"state": "held", "version": reading.head, "files": reading.files, "size_bytes": reading.size_bytes}
         held["wants"] = sa.case((wants != copy.wants, wants))  # what was announced since it was taken
@@ -162,8 +195,10 @@ class Replicator:
         self._tx.write(work)
         return Replicated(copy.object_id, copy.place, reading.head, reading.files, reading.size_bytes)
 
-    def _failed(self, copy: Copy, why: str) -> Replicated:
+    def _failed(self, copy: Copy, why: str, *, audit: bool = False) -> Replicated:
         values: dict[str, Any] = {"worker": None, "lease_until": None, "why": why}
+        if audit and copy.last_verdict in (None, Verdict.OK.value):  # else the audit has named it: read again, it says the same
+            values["turn"] = AT_ONCE
         mine = sa.update(copies).where(copies.c.id == copy.id, copies.c.worker == self._auditor.name)
         self._tx.write(lambda db: db.execute(mine.values(values)))
         return Replicated(copy.object_id, copy.place, copy.version, 0, 0, why)
@@ -191,13 +226,25 @@ def _in_order(manifest: Manifest, version: int) -> Iterator[str]:
     yield OBJECT_NAMASTE[0]
 
 
-def _make_root(target: Place) -> None:
-    """A new place gets its storage root: the namaste last, because it says that the rest is there."""
+def _version(stream: BinaryIO, object_id: str) -> int:
+    """Of what may be an inventory of this object; 0: it is none."""
+    try:
+        name, version = inventory.head(stream)
+    except (StoreDamagedError, ValueError):
+        return 0
+    return version if name == object_id else 0
+
+
+def _make_root(target: Place, *, new: bool) -> None:
+    """A new place gets its storage root: the namaste last, because it says that the rest is there.
+
+    One that had its root before is never given another: a disk that is not mounted leaves an empty folder, on another disk.
+    """
     try:
         target.open(f"{STORE}/{ROOT_NAMASTE[0]}").close()
     except (NotThereError, UnreadableError):
-        if any(True for _ in _listed(target)):
-            raise  # damaged or half made: the audit names and repairs it
+        if not new or any(True for _ in _listed(target)):
+            raise  # not mounted; or damaged or half made: the audit names and repairs it
     else:
         return
     for name, data in reversed(ROOT_FILES.items()):

@@ -63,16 +63,25 @@ class Rules:
             RulesError: A name is unknown, or a value is not one.
         """
         given: dict[str, Any] = json.loads(settings or "{}").get("audit", {})
+        if not isinstance(given, dict):
+            raise RulesError("are no object", "the audit's settings", 'Write {"interval_days": 90}, for example.')
         known = {field.name for field in fields(cls)}
         if strange := sorted(given.keys() - known):
             raise RulesError(f"{strange[0]!r} is not known", "the audit's settings", f"Known are: {', '.join(sorted(known))}.")
+        for name in sorted(given.keys() & _NUMBERS):
+            value = given[name]
+            if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < float("inf"):
+                raise RulesError(f"{name} is {value!r}", "the audit's settings", "Give a number from 0 on, without quotes.")
         try:
             if "repair" in given:
                 given["repair"] = RepairMode(given["repair"])
-            rules = cls(**{**given, "windows": tuple(given.get("windows", ()))})
+            windows = given.get("windows", ())
+            if isinstance(windows, str):
+                raise ValueError(f"windows is {windows!r}, and must be a list")  # noqa: TRY004, TRY301 -- told as the others
+            rules = cls(**{**given, "windows": tuple(windows)})
             for window in rules.windows:
                 _window(window)
-        except (TypeError, ValueError) as wrong:
+        except (TypeError, ValueError, AttributeError) as wrong:
             raise RulesError(f"are wrong: {wrong}", "the audit's settings", "Correct them, and try again.") from wrong
         if not 0 < rules.interval_days <= 36_500:
             raise RulesError(f"interval_days is {rules.interval_days}", "the audit's settings", "Choose from 1 to 36500.")
@@ -86,6 +95,9 @@ class Rules:
             if (begin <= now < end) if begin < end else (now >= begin or now < end):
                 return True
         return not self.windows
+
+
+_NUMBERS = frozenset({"interval_days", "bytes_per_s", "bytes_per_run", "breaker_objects", "breaker_share"})
 
 
 def _window(text: str) -> tuple[time, time]:

@@ -14,12 +14,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from worker.digests import digest_bytes
-from worker.fixity.inventories import fetch
-from worker.fixity.known import OURS, Known
+from worker.fixity.inventories import Fetched, fetch
+from worker.fixity.known import OURS, Known, KnownInventory
 from worker.fixity.manifest import Manifest
 from worker.fixity.place import NotThereError, Place, UnreadableError
 from worker.fixity.reading import Buffers
 from worker.store import inventory
+from worker.store.contract import StoreDamagedError
 from worker.store.layout import INVENTORY, OBJECT_NAMASTE, SIDECAR, sidecar
 
 
@@ -59,13 +60,19 @@ class Sources:
         if known is None:
             raise NoQuorumError("no inventory of this version is known by itself")
         with self.file(Right(f"v{version}/{INVENTORY}", known.sha512, None), (INVENTORY,)) as path, Manifest() as manifest:
-            self._enough(known.sha512, version)
+            self._enough(known, version)
             with path.open("rb") as stream:
                 manifest.load(inventory.rows(stream), version)
             yield manifest
 
-    def _enough(self, sha512: str, version: int) -> None:
-        if self._known.object_id.startswith(OURS):
+    def _enough(self, known: KnownInventory, version: int) -> None:
+        """Whether what vouches for an inventory is enough.
+
+        One that was learnt at its commit is. One that was only read is, while no copy that is whole in itself tells otherwise:
+        of two such nobody here can know which was replaced.
+        """
+        ours = self._known.object_id.startswith(OURS)
+        if ours and known.committed:
             return
         same = 0
         for place in self._places:
@@ -73,16 +80,31 @@ class Sources:
                 found = fetch(place, f"{self.folder}/{INVENTORY}", self._buffers)
             except (NotThereError, UnreadableError):
                 continue
-            found.stream.close()
-            same += found.sha512 == sha512
-        if same < 2:
+            with found.stream:
+                same += found.sha512 == known.sha512
+                if found.sha512 != known.sha512 and self._contradicts(place, found, version):
+                    raise NoQuorumError(
+                        f"the inventory of version {version} is known by a reading only, and the copy in store {place.name},"
+                        " which is whole in itself, has another: a person must find out which is right"
+                    )
+        if not ours and same < 2:
             raise NoQuorumError(f"no ledger vouches for this object, and only {same} copy has the inventory of version {version}")
+
+    def _contradicts(self, place: Place, found: Fetched, version: int) -> bool:
+        """Whether a copy's other inventory looks like one: its sidecar agrees, and it is of this object's version or a later."""
+        try:
+            name, of = inventory.head(found.stream)
+            said = fetch(place, f"{self.folder}/{SIDECAR}", self._buffers)
+        except (StoreDamagedError, ValueError, NotThereError, UnreadableError):
+            return False
+        with said.stream:
+            return name == self._known.object_id and of >= version and said.stream.read(1024) == sidecar(found.sha512)
 
     def right(self, path: str, version: int, manifest: Manifest) -> Right | None:
         """What *path* must be; None: nothing belongs there.
 
         Raises:
-            NoQuorumError: It belongs to a version whose inventory is not known.
+            NoQuorumError: It belongs to a version whose inventory is not known, or only its SHA-256 is.
         """
         newest = self._known.inventories[version].sha512
         if path == OBJECT_NAMASTE[0]:
@@ -98,6 +120,8 @@ class Sources:
                 raise NoQuorumError(f"the inventory of version {head[1:]} is not known by itself")
             return _right(path, sidecar(known.sha512)) if tail == SIDECAR else Right(path, known.sha512, None)
         held = manifest.of_path(path)
+        if held and not held[0]:
+            raise NoQuorumError("no SHA-512 of it is known: another program's object is not repaired by half a proof")
         return Right(path, held[0], held[1]) if held and held[0] else None
 
     @contextmanager

@@ -22,13 +22,14 @@ import sqlalchemy as sa
 
 from actions.errors import PreservationError, TransientError
 from worker.evidence.nightly import Nightly
-from worker.fixity import coverage, retired, tidings
+from worker.fixity import coverage, promise, retired, tidings
 from worker.fixity.arrivals import Arrivals, note_everywhere
 from worker.fixity.auditor import Auditor
 from worker.fixity.copies import Copy
 from worker.fixity.known import Reading
 from worker.fixity.repair import Outcome, Repairer
 from worker.fixity.replicate import Replicator
+from worker.fixity.retries import Retries
 from worker.fixity.rules import Rules
 from worker.fixity.turns import Turns
 from worker.fixity.verdicts import Fault, Verdict
@@ -66,7 +67,7 @@ class Watch:
         self._ledger = self._at.ledger
         self._tx = self._ledger.transactions
         self._known = self._registered()
-        self._turns, self._arrivals = Turns(self._tx, self._rules), Arrivals(self._tx)
+        self._turns, self._arrivals, self._retries = Turns(self._tx, self._rules), Arrivals(self._tx), Retries()
         self.name = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(2)}"
         self.leads, self.turned_s = False, time.monotonic()
         self._stopping, self._due = threading.Event(), dict[str, float]()
@@ -147,6 +148,7 @@ class Watch:
             if self.leads != before:
                 log.info("auditor %s: %s", self.name, "leads" if self.leads else "another leads now")
                 self._metrics.observe_copies({})
+                self._metrics.observe_open({})
             self._stopping.wait(LEAD_S / 10 if self.leads else IDLE_S)
 
     def _ends(self) -> bool:
@@ -191,6 +193,8 @@ class Watch:
             self._replicator = Replicator(self._tx, self._auditor, self._scratch)
         for (tenant, place), number in retired.settle(self._tx, self._at.used, self._auditor.clock.now()).items():
             log.info("tenant %s, store %s: %s copies are %s", tenant, place, number, self._word(tenant, place))
+        for tenant, place in self._at.places:
+            promise.keep(self._tx, tenant, place, self._rules(tenant, place), self._auditor.clock.now())
 
     def _word(self, tenant: str, place: str) -> str:
         return "due at once: it is used again" if place in self._at.used(tenant) else "owed no more: it is retired"
@@ -211,6 +215,7 @@ class Watch:
             self._auditor.book.note(Fault("", Verdict.OVERDUE, clock, about="clock"), self._auditor.clock.now())
             log.warning("audit: %s", clock)
         taken = self._turns.round(self._auditor, seconds=READ_S, stop=self._ends, told=self._count)
+        self._auditor.settle_clock()
         self._auditor.book.tell()
         return taken
 
@@ -221,11 +226,18 @@ class Watch:
             log.warning("audit: tenant %s, store %s: finding %s: %s", entry.tenant, entry.place, entry.id, entry.verdict)
 
     def _repair(self) -> None:
-        """What may be repaired without asking, or was agreed to; the breaker stops it where a store is sick."""
-        for one in Repairer(self._tx, self._auditor, scratch=self._scratch, guard=self._at.alone).run():
-            if one.outcome is not Outcome.WAITS:
-                self._metrics.observe_repair(one.outcome.name.lower())
-                log.warning("audit: store %s, finding %s: %s", one.place, one.finding, one.outcome)
+        """What may be repaired without asking, or was agreed to; the breaker stops it where a store is sick.
+
+        What cannot be repaired now is tried again, less and less often; it is told of once, but for a stopped store: its
+        alarm lasts as long as it is counted.
+        """
+        done = Repairer(self._tx, self._auditor, scratch=self._scratch, guard=self._at.alone).run(wait=self._retries.wait)
+        for place in sorted({one.place for one in done if one.outcome is Outcome.STOPPED}):
+            self._metrics.observe_repair(Outcome.STOPPED.name.lower())
+            log.warning("audit: store %s: repair is %s", place, Outcome.STOPPED)
+        for one in self._retries.news(done):
+            self._metrics.observe_repair(one.outcome.name.lower())
+            log.warning("audit: store %s, finding %s: %s", one.place, one.finding, one.outcome)
 
     def _sign(self) -> None:
         for tenant, primary in sorted(self._at.primary.items()) if self._nightly else ():
@@ -245,6 +257,7 @@ class Watch:
             age_s = max(0.0, interval_s - seconds_between(now, due)) if due else 0.0
             states[tenant, place] = (self._auditor.copies.overdue(now, tenant, place), age_s)
         self._metrics.observe_copies(states)
+        self._metrics.observe_open(self._auditor.book.open_counts())
 
     def _keep_coverage(self) -> None:
         for tenant in sorted(self._at.primary):

@@ -44,8 +44,8 @@ class Places:
             position: Among the tenant's stores, 0 is the primary; None: after those that there are.
 
         Raises:
-            TenantError: The name is taken or not of its form, the address is not of its, or the tenant is unknown. The name of
-                a retired place is taken for every address but its own.
+            TenantError: The name is taken or not of its form, the address is not of its or another store's, or the tenant is
+                unknown. The name of a retired place is taken for every address but its own.
         """
         _check(name, url)
         roles = {"is_store": is_store, "is_source": is_source, "is_delivery": is_delivery}
@@ -57,6 +57,8 @@ class Places:
             known = db.execute(sa.select(places).where(places.c.tenant == tenant, places.c.name == name)).one_or_none()
             if known and (known.state, known.url, known.endpoint) != ("retired", url, endpoint):
                 raise TenantError("is a place of this tenant already", name, "Choose another name; a retired place keeps its own.")
+            if is_store:
+                _apart(db, tenant, url, endpoint)
             last = sa.select(sa.func.count()).where(places.c.tenant == tenant, places.c.is_store)
             row: dict[str, Any] = {
                 "id": known.id if known else uuid.uuid4().hex,
@@ -121,6 +123,16 @@ def _check(name: str, url: str) -> None:
         raise TenantError(
             "is neither file:///absolute/folder nor s3://bucket/prefix", url, "Write the address in one of these forms."
         )
+
+
+def _apart(db: sa.Connection, tenant: str, url: str, endpoint: str | None) -> None:
+    """Two copies in one place are one copy, whatever the place is called."""
+    p = places.c
+    stores = sa.select(p.name, p.url, p.endpoint).where(p.tenant == tenant, p.is_store, p.state == "active")
+    for row in db.execute(stores):
+        if (row.url.rstrip("/"), row.endpoint) == (url.rstrip("/"), endpoint):
+            remedy = "Two copies in one place are one: name another disk, machine or bucket."
+            raise TenantError(f"is the address of the store {row.name} already", url, remedy)
 
 
 def _place(row: sa.Row[Any]) -> Place:

@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from worker.ledger import engine as database
 from worker.ledger.keys import Keys
 from worker.ledger.places import Places
+from worker.ledger.schema import packages
 from worker.ledger.schema_service import policies, tenants, uploads
 from worker.ledger.service_facts import SCOPES, StoredPolicy, Tenant, Upload
 from worker.ledger.tenant_errors import TenantError
@@ -66,6 +67,11 @@ class Tenants(Keys, Places):
         stmt = sa.select(tenants).where(tenants.c.id == tenant)
         row = self._tx.read(lambda db: db.execute(stmt).one_or_none(), tenant=tenant)
         return None if row is None else _tenant(row)
+
+    def holds(self, tenant: str) -> bool:
+        """Whether any package of the tenant was ever committed."""
+        stmt = sa.select(packages.c.id).where(packages.c.tenant == tenant, packages.c.version > 0).limit(1)
+        return self._tx.read(lambda db: db.execute(stmt).first(), tenant=tenant) is not None
 
     def change(self, tenant: str, *, name: str | None = None, weight: int | None = None, settings: str | None = None) -> Tenant:
         """Change what is given.

@@ -109,6 +109,9 @@ class Metrics:
         self.audit_findings = Counter(
             "bevara_audit_findings_total", "Findings of audits by verdict.", ["verdict"], registry=registry
         )
+        self.audit_open = Gauge(
+            "bevara_audit_open_findings", "Findings that are open, by verdict.", [*where, "verdict"], registry=registry
+        )
         self.audit_bytes = Counter("bevara_audit_read_bytes_total", "Bytes read by audits.", where, registry=registry)
         self.audit_progress = Gauge(
             "bevara_audit_progress_timestamp_seconds", "When an auditor last ended a round of its duties.", registry=registry
@@ -179,6 +182,12 @@ class Metrics:
         for (tenant, store), (overdue, age_s) in states.items():
             self.audit_overdue.labels(self._tenant(tenant), self._reason(store)).inc(overdue)
             self.audit_oldest.labels(self._tenant(tenant), self._reason(store)).set(age_s)
+
+    def observe_open(self, counts: Mapping[tuple[str, str, str], int]) -> None:
+        """Set how many findings are open, by tenant, store and verdict; what is in *counts* no more is gone."""
+        self.audit_open.clear()
+        for (tenant, store, verdict), number in counts.items():
+            self.audit_open.labels(self._tenant(tenant), self._reason(store), self._reason(verdict)).inc(number)
 
     def observe_repair(self, outcome: str) -> None:
         """Count how a finding's repair ended."""

@@ -12,12 +12,12 @@ import hashlib
 import io
 import shutil
 import time
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO, cast
 
 from worker.store import inventory
-from worker.store.bucket import Bucket
+from worker.store.bucket import Bucket, StoreUnreachableError
 from worker.store.bucket_commit import Committer, object_home
 from worker.store.contract import Content, Draft, NotInStoreError, NotOursError, StateEntry, StoreDamagedError, VersionNote
 from worker.store.index import contents_of
@@ -38,11 +38,20 @@ class BucketStore:
         scratch: Folder on this machine, shared with other processes; or none, when *spool* is given.
         spool: The process's part of the scratch area, when other stores use it too.
         undo_after_s: How old a commit must be that ``recover`` takes back; one that is whole is finished at any age.
+        new: Asked before an empty place is given its storage root: whether it never had one.
     """
 
-    def __init__(self, bucket: Bucket, scratch: Path, *, spool: Spool | None = None, undo_after_s: float = UNDO_AFTER_S) -> None:
+    def __init__(
+        self,
+        bucket: Bucket,
+        scratch: Path,
+        *,
+        spool: Spool | None = None,
+        undo_after_s: float = UNDO_AFTER_S,
+        new: Callable[[], bool] = lambda: True,
+    ) -> None:
         self.bucket, self.spool = bucket, spool or Spool(scratch)
-        self._undo_after_s, self._has_root = undo_after_s, False
+        self._undo_after_s, self._has_root, self._new = undo_after_s, False, new
         self._committer = Committer(bucket, self)
 
     # Writing
@@ -61,10 +70,14 @@ class BucketStore:
 
         Raises:
             NotOursError: Something else is there.
+            StoreUnreachableError: It had a root: a disk that is not mounted leaves an empty folder, on another disk.
         """
         if self._has_root or self.bucket.stat(f"store/{ROOT_NAMASTE[0]}"):
             self._has_root = True
             return
+        if not self._new():
+            remedy = "Mount it. If it is lost, restore it from another copy; nothing is written beside it meanwhile."
+            raise StoreUnreachableError("has no storage root, and it held packages: it is not mounted", self.bucket.url, remedy)
         own = {f"store/{name}" for name in ROOT_FILES}
         for blob in self.bucket.list("store/"):
             if blob.key not in own:
