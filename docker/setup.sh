@@ -62,6 +62,7 @@ if [ ${#missing[@]} -gt 0 ]; then
     tail -n 20 "$log" >&2; say "apt-get failed (above); what it was: $line"; exit 3
   fi
   rm -f "$log"
+  if [ ${#servers[@]} -gt 0 ] && command -v systemctl >/dev/null; then "${as[@]}" systemctl --quiet disable "${servers[@]}" >/dev/null 2>&1 || true; fi
 fi
 [ "$purpose" = system ] && exit 0
 [ -n "$python" ] || python=python3
