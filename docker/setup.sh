@@ -22,6 +22,7 @@ if [ "$purpose" = dev ]; then
   # The tests start servers of their own; one that came another way will do.
   command -v redis-server >/dev/null || packages+=(redis-server)
   compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || command -v initdb >/dev/null || packages+=(postgresql)
+  command -v promtool >/dev/null || packages+=(prometheus) # its promtool tries out the alerts
 fi
 command -v java >/dev/null || packages+=(default-jre-headless)
 [ "$purpose" = system ] || command -v mvn >/dev/null || packages+=(maven) # an image has fetched what it needs
@@ -51,7 +52,7 @@ if [ ${#missing[@]} -gt 0 ]; then
   # Debian starts a server as soon as it is installed. Ours are for tests, which start their own: `policy-rc.d` says no to
   # starting while this runs, and what came new is not started with the machine either.
   servers=()
-  for package in "${missing[@]}"; do case $package in redis-server|postgresql) servers+=("$package") ;; esac; done
+  for package in "${missing[@]}"; do case $package in redis-server|postgresql|prometheus) servers+=("$package") ;; esac; done
   policy=/usr/sbin/policy-rc.d
   if [ ${#servers[@]} -gt 0 ] && [ ! -e "$policy" ]; then
     trap '"${as[@]}" rm -f "$policy"' EXIT
@@ -61,6 +62,7 @@ if [ ${#missing[@]} -gt 0 ]; then
     tail -n 20 "$log" >&2; say "apt-get failed (above); what it was: $line"; exit 3
   fi
   rm -f "$log"
+  if [ ${#servers[@]} -gt 0 ] && command -v systemctl >/dev/null; then "${as[@]}" systemctl --quiet disable "${servers[@]}" >/dev/null 2>&1 || true; fi
 fi
 [ "$purpose" = system ] && exit 0
 [ -n "$python" ] || python=python3

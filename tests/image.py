@@ -173,6 +173,18 @@ def shut_in(trial: Trial, name: str) -> None:
             raise UnfitImageError(f"{name} could write {path}")
 
 
+def tells_its_health(trial: Trial, name: str) -> None:
+    """The image's health check says yes of a process that lives, and no of one that answers no more."""
+    trial.call("healthcheck", "run", name)
+    trial.call("kill", "--signal", "STOP", name)
+    try:
+        if trial.call("healthcheck", "run", name, check=False).returncode == 0:
+            raise UnfitImageError(f"{name} stands still, and its health check finds it well")
+    finally:
+        trial.call("kill", "--signal", "CONT", name)
+    trial.call("healthcheck", "run", name)
+
+
 def job(trial: Trial, api: str, bucket: str | None) -> dict:
     """A tenant, its store and key by the operator's commands, and a delivery by ``bevara submit``; returns the job."""
     where = ["s3://" + bucket + "/archive", "--endpoint", "main"] if bucket else ["file:///var/lib/bevara/places"]
@@ -225,7 +237,7 @@ def tried(trial: Trial) -> None:
         print(f"three containers ready after {time.monotonic() - began:.0f} s; store: {'S3' if bucket else 'a folder'}")
         for name in trial.started:
             shut_in(trial, name)
-            trial.call("healthcheck", "run", name)
+            tells_its_health(trial, name)
         print(trial.inside("bevara-worker", "bevara", "doctor", check=False).stdout)
         api, began = f"http://127.0.0.1:{port}", time.monotonic()
         ended = job(trial, api, bucket)

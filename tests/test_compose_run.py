@@ -104,7 +104,7 @@ def machine(folder: Path) -> Iterator[Machine]:
     making = [line for line in blocks("Start the service in containers")[0] if "docker compose" not in line]
     (folder / "docker").mkdir()
     subprocess.run(["sh", "-eu"], input="\n".join(making).encode(), cwd=folder, check=True)
-    one = Machine(folder, {"/run/secrets/": f"{folder}/docker/secrets/"})
+    one = Machine(folder, {"/run/secrets/": f"{folder}/docker/secrets/", "/tmp/scratch": f"{folder}/scratch-api"})
     try:
         yield one
     finally:

@@ -135,6 +135,14 @@ def test_nothing_runs_with_more_than_it_needs() -> None:
     assert "USER 10001:10001" in DOCKERFILE
 
 
+def test_every_engine_makes_the_folders_in_memory_alike() -> None:
+    """podman refuses uid= and gid= of a tmpfs, and runc gives it the mode of the image's folder below it: root's alone."""
+    for name, service in SERVICES.items():
+        for where, _, options in (given.partition(":") for given in service.get("tmpfs", [])):
+            assert not re.search(r"\b[ug]id=", options), (name, where)
+            assert not where.startswith("/var/lib/bevara"), (name, where)
+
+
 def test_no_secret_stands_in_the_compose_file() -> None:
     for name, service in SERVICES.items():
         for key, value in (service.get("environment") or {}).items():

@@ -36,10 +36,12 @@ def test_every_metric_that_is_asked_for_exists_with_its_labels(query) -> None:
         if hasattr(one, "describe")
         for family in one.describe()
     }
+    (build,) = (family for family in metrics.registry.collect() if family.type == "info")
+    labels[build.name] = set(build.samples[0].labels)
 
     assert set(NAME.findall(query)) - names(metrics) <= {"bevara"}
     for name, chosen in re.findall(r"\b(bevara_[a-z_]+)\{([^}]*)\}", query):
-        family = re.sub(r"_(total|bucket|sum|count)$", "", name)
+        family = re.sub(r"_(total|bucket|sum|count|info)$", "", name)
         assert set(re.findall(r"(\w+)\s*[=!]", chosen)) <= labels[family], query
 
 
