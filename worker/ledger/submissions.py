@@ -43,7 +43,7 @@ class Submissions:
             if known := self._known(db, request):
                 return known
             home = package_row(db, request.tenant, request.package)
-            row = self._row(request, job_id, home.id)
+            row = self._row(request, job_id, home.id) | {"expected": _expected(db, request)}
             if db.execute(database.insert_or_ignore(db.engine, jobs).values(row).returning(jobs.c.id)).first() is None:
                 return self._known(db, request) or self._impossible()
             counts.begin(db, job_id)
@@ -103,7 +103,14 @@ class Submissions:
             "request_sha256": request.request_sha256,
             "callback_url": request.callback_url,
             "delivery": request.delivery,
-            "expected": request.expected,
             "retry_of": request.retry_of,
             "retry_reason": request.retry_reason,
         }
+
+
+def _expected(db: sa.Connection, request: Submission) -> str | None:
+    """The checksums that came along; those of the job that is tried again hold for its files as they did then."""
+    if request.expected is not None or request.retry_of is None:
+        return request.expected
+    before = sa.select(jobs.c.expected).where(jobs.c.id == request.retry_of, jobs.c.tenant == request.tenant)
+    return db.scalar(before)
