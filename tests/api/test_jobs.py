@@ -116,6 +116,37 @@ def test_the_same_key_gives_the_same_job_and_another_request_is_refused(ask, oth
         assert code(answer) == "invalid"
 
 
+def test_what_was_taken_once_is_told_again_whatever_has_changed_since(client, service, tmp_path) -> None:
+    """A client that lost the answer asks again: then the limit is reached, by this very job, or the place is retired."""
+    small = add_tenant(service, "hoor", tmp_path, limits={"open_jobs": 1})
+    ask, key = Api(client, small.keys["all"]), {"Idempotency-Key": "k"}
+    first = ask("POST", "/v1/jobs", json=GOOD, headers=key)
+
+    full = ask("POST", "/v1/jobs", json=GOOD, headers=key)
+    service.ledger.tenants.retire_place("hoor", "in")
+    retired = ask("POST", "/v1/jobs", json=GOOD, headers=key)
+
+    for again in (full, retired):
+        assert (again.status_code, again.json()["id"]) == (202, first.json()["id"]), again.text
+        assert again.headers["Location"] == first.headers["Location"]
+    assert code(ask("POST", "/v1/jobs", json=GOOD | {"package": "other"}, headers=key)) == "idempotency-conflict"
+
+
+@pytest.mark.parametrize("char", ["\u00a0", "\u200b", "\u00ad", "\U000e0001", "\u3000"])
+def test_a_page_may_end_at_any_name(ask, service, char) -> None:
+    """Such characters come with names from office programs, and cannot be seen."""
+    names = [f"Protokoll{char}{number}.txt" for number in range(3)]
+    job = job_with_files(service, "lund", "p", {name: (Status.KEPT, "ok") for name in names})
+
+    found, cursor = [], ""
+    while cursor is not None:
+        page = ask("GET", f"/v1/jobs/{job}/files?limit=1" + (f"&cursor={cursor}" if cursor else "")).json()
+        found += [file["path"] for file in page["files"]]
+        cursor = page["next"]
+
+    assert found == names
+
+
 def test_counts_files_and_reasons_are_the_ledgers(ask, service) -> None:
     job = job_with_files(service, "lund", "p", OUTCOMES)
 
