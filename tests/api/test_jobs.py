@@ -136,7 +136,7 @@ def test_what_was_taken_once_is_told_again_whatever_has_changed_since(client, se
 def test_a_page_may_end_at_any_name(ask, service, char) -> None:
     """Such characters come with names from office programs, and cannot be seen."""
     names = [f"Protokoll{char}{number}.txt" for number in range(3)]
-    job = job_with_files(service, "lund", "p", {name: (Status.KEPT, "ok") for name in names})
+    job = job_with_files(service, "lund", "p", dict.fromkeys(names, (Status.KEPT, "ok")))
 
     found, cursor = [], ""
     while cursor is not None:

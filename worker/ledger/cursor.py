@@ -11,7 +11,6 @@ import sqlalchemy as sa
 
 from actions.errors import PermanentError
 
-
 _UNFIT = re.compile("[\x00\ud800-\udfff]")
 
 
