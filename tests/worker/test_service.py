@@ -257,6 +257,18 @@ def test_a_job_that_cannot_begin_says_so(site: Installation) -> None:
         assert job.error
 
 
+def test_a_source_without_files_is_no_package_that_was_preserved(site: Installation) -> None:
+    """A prefix that is misspelled is an empty one: a job that ended well would say that everything is safe."""
+    (site.inbox("lund") / "tom" / "mapp").mkdir(parents=True)
+
+    folder = site.until_over("lund", site.submit("lund", "tom"))
+    bucket = site.until_over("lund", site.submit("lund", "tom upp", source="upload://" + "0" * 32))
+
+    for job in (folder, bucket):
+        assert (job.state, job.error_code, job.version) == ("failed", "source-empty", None), job
+        assert "holds no files" in str(job.error)
+
+
 def test_a_cancelled_job_ends_and_keeps_what_it_had_finished(site: Installation) -> None:
     """P1: what is stored stays, in a version; what waited is not begun."""
     texts(site.inbox("hoor") / "avbruten", 400)
