@@ -92,6 +92,7 @@ def test_what_was_made_from_a_file_is_found_by_the_files_own_name(ask, package) 
         ("bytes=-9999", 206, (0, len(TEXT) - 1)),
         ("bytes=5-4", 200, None),
         ("bytes=0-1,3-4", 200, None),
+        ("bytes=" + ",".join(f"{n}-{n}" for n in range(100)), 200, None),
         ("lines=0-1", 200, None),
         ("bytes=-", 200, None),
         (f"bytes={len(TEXT)}-", 416, None),

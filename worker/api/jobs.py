@@ -14,7 +14,7 @@ from worker.api.answers import answers
 from worker.api.caller import Caller, Reader, Submitter
 from worker.api.job_words import file_answer, job_answer
 from worker.api.problems import ApiError, not_found
-from worker.api.upload_intake import is_over
+from worker.api.upload_intake import is_over, upload_of
 from worker.api.words import FileList, JobAnswer, JobList, JobRequest, Replayed
 from worker.ledger.facts import UNFINISHED, JobState
 from worker.ledger.service_facts import JobView, Submission
@@ -151,7 +151,7 @@ def cancel(caller: Submitter, job_id: JobId) -> JobAnswer:
     status_code=202,
     operation_id="retryJob",
     summary="Try failed files again",
-    responses=answers("not-found", "job-not-ended", "nothing-to-retry", "too-many-jobs", "idempotency-conflict"),
+    responses=answers("not-found", "job-not-ended", "nothing-to-retry", "source", "too-many-jobs", "idempotency-conflict"),
 )
 def retry(
     caller: Submitter, job_id: JobId, response: Response, reason: Reason = None, idempotency_key: IdempotencyKey = None
@@ -166,6 +166,9 @@ def retry(
     failed = caller.door.retry_reasons(job_id)
     if not (failed.get(reason) if reason else failed):
         raise ApiError("nothing-to-retry", "No file of this job failed in this way.")
+    upload = references.upload_of(old.source)
+    if upload is not None and is_over(upload_of(caller, upload)):
+        raise ApiError("source", "The upload that the job's files came with is over.", "Send these files again in a new upload.")
     wanted = Submission(
         tenant=caller.tenant,
         package=old.package,

@@ -121,7 +121,7 @@ def file(
     path: FilePath,
     request: Request,
     representation: Which = "original",
-    range_: Annotated[str | None, Header(alias="Range", max_length=200)] = None,
+    range_: Annotated[str | None, Header(alias="Range")] = None,
     if_none_match: Annotated[str | None, Header(max_length=2000)] = None,
     if_range: Annotated[str | None, Header(max_length=300)] = None,
 ) -> Response:
