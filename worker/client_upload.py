@@ -44,6 +44,7 @@ class Notes:
         home = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
         name = hashlib.sha256(b"\0".join([url.encode(), source, package.encode()])).hexdigest()[:32]
         self._path = Path(home) / "bevara" / "uploads" / f"{name}.json"
+        self._sent = self._path.with_suffix(".sent")
 
     def begun(self) -> Begun | None:
         """What an earlier run left; None: nothing, or nothing readable."""
@@ -58,10 +59,23 @@ class Notes:
             self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             self._path.write_text(json.dumps(asdict(begun)), "utf-8")
 
+    def sent(self) -> set[str]:
+        """Marks of the files that earlier runs sent, as they were then."""
+        try:
+            return set(self._sent.read_text("ascii").split())
+        except (OSError, UnicodeDecodeError):
+            return set()
+
+    def keep_sent(self, mark: str) -> None:
+        """Remember a file that the service has; one line at once, so that threads do not mix."""
+        with contextlib.suppress(OSError), self._sent.open("a", encoding="ascii") as lines:
+            lines.write(f"{mark}\n")
+
     def forget(self) -> None:
         """It is done."""
-        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
-            self._path.unlink()
+        for path in (self._path, self._sent):
+            with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+                path.unlink()
 
 
 def begin(client: Client, notes: Notes) -> Begun:
@@ -76,6 +90,7 @@ def begin(client: Client, notes: Notes) -> Begun:
             state = "expired"
         if state != "expired":  # a submitted one too: the job's key then finds the job
             return before
+    notes.forget()
     new = Begun(client.ask("POST", "/v1/uploads")["id"], uuid.uuid4().hex)
     notes.keep(new)
     return new
@@ -85,19 +100,23 @@ class Sender:
     """Sends every file of a folder into one upload.
 
     Args:
+        notes: Which files an earlier run sent, and as what they were: one that was changed since is sent anew.
         sent: Told of each file that is there now, with its size.
         said: Told in a sentence of what a person should know.
     """
 
     def __init__(
-        self, client: Client, upload: str, root: bytes, *, sent: Callable[[int], None], said: Callable[[str], None]
+        self, client: Client, upload: str, root: bytes, notes: Notes, *, sent: Callable[[int], None], said: Callable[[str], None]
     ) -> None:
-        self._client, self._root = client, root
+        self._client, self._root, self._notes = client, root, notes
         self._files = f"/v1/uploads/{upload}/files/"
         self._complete = f"/v1/uploads/{upload}/complete"
         self._sent, self._said = sent, said
         self._stop = threading.Event()
         self._there = {one["path"]: one["size_bytes"] for one in client.pages(f"/v1/uploads/{upload}/files", "files", {})}
+        self._before = notes.sent()
+        self._named: dict[str, bytes] = {}  # of the names that two files could come to: those with a per cent sign
+        self._naming = threading.Lock()
         self.not_sent = 0
 
     def send(self) -> None:
@@ -117,11 +136,18 @@ class Sender:
                             one.result()
                 for one in waiting:
                     one.result()
+                self._take_back()
             except BaseException:
                 self._stop.set()
                 for one in waiting:
                     one.cancel()
                 raise
+
+    def _take_back(self) -> None:
+        """What an earlier run sent and the folder no longer has is no part of the package."""
+        for name in sorted(self._there):
+            self._said(f"taken back, since it is no longer in the folder: {name}")
+            self._client.ask("DELETE", self._files + quote(name))
 
     def _to_send(self) -> Iterator[Seen]:
         for seen in scan(self._root):
@@ -136,20 +162,39 @@ class Sender:
             return
         name = self._name(seen)
         with self._opened(seen) as stream:
-            size = os.fstat(stream.fileno()).st_size
-            if self._there.get(name) != size:
-                (self._in_parts if size > PART_BYTES else self._whole)(name, _Piece(stream, 0, size))
-        self._sent(size)
+            found = os.fstat(stream.fileno())
+            mark = _mark(seen.path, found)
+            if self._there.pop(name, None) != found.st_size or mark not in self._before:
+                self._bring(name, _Piece(stream, 0, found.st_size))
+                self._notes.keep_sent(mark)
+        self._sent(found.st_size)
+
+    def _bring(self, name: str, whole: _Piece) -> None:
+        """Send one file. What an earlier run sent under its name is of this very file, as it was then, and goes."""
+        send = self._in_parts if whole.size_bytes > PART_BYTES else self._whole
+        try:
+            try:
+                send(name, whole)
+            except RefusedRequestError as refused:
+                if refused.reason != "upload-name-taken":
+                    raise
+                self._client.ask("DELETE", self._files + quote(name))
+                send(name, whole)
+        except RefusedRequestError as refused:
+            raise RefusedRequestError(refused.what, name, refused.remedy, code=refused.reason, status=refused.status) from None
 
     def _name(self, seen: Seen) -> str:
         try:
             name = seen.path.decode("utf-8")
         except UnicodeDecodeError:
             name = ""
-        if name and not any(ord(char) < 32 or 127 <= ord(char) < 160 for char in name):
-            return name
-        name = archival_path(seen.path)
-        self._said(f"sent under another name, since its own is not text: {name}")
+        if not name or any(ord(char) < 32 or 127 <= ord(char) < 160 for char in name):
+            name = archival_path(seen.path)
+            self._said(f"sent under another name, since its own is not text: {name}")
+        if "%" in name:
+            with self._naming:
+                if self._named.setdefault(name, seen.path) != seen.path:
+                    raise PermanentError("would be the name of two files of the folder", name, "Give one of them another name.")
         return name
 
     def _opened(self, seen: Seen) -> Any:
@@ -231,6 +276,12 @@ class _Piece:
     def sha512(self) -> str:
         """Of what was read the last time."""
         return self._digest.hexdigest()
+
+
+def _mark(path: bytes, found: os.stat_result) -> str:
+    """A file as it is now: every change of its content gives it another time of change, which nobody can set."""
+    facts = f"{found.st_size} {found.st_mtime_ns} {found.st_ctime_ns} {found.st_ino}".encode()
+    return hashlib.sha256(path + b"\0" + facts).hexdigest()[:32]
 
 
 def _changed(name: str) -> TransientError:

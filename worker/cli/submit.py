@@ -72,7 +72,7 @@ def _from_here(client: Client, args: argparse.Namespace) -> tuple[dict[str, Any]
     begun = begin(client, notes)
     files = [seen.size_bytes for seen in scan(root) if seen.kind is Kind.FILE]
     with Progress(len(files), sum(files), sys.stderr) as progress:
-        sender = Sender(client, begun.upload, root, sent=lambda size: progress.advance(None, size), said=progress.message)
+        sender = Sender(client, begun.upload, root, notes, sent=lambda size: progress.advance(None, size), said=progress.message)
         if client.ask("GET", f"/v1/uploads/{begun.upload}")["state"] == "open":
             sender.send()
     try:
