@@ -128,7 +128,7 @@ class Client:
         return self.ask("POST", f"/v1/jobs/{_part(job_id)}/cancel")
 
     def watch(self, job_id: str, every_s: float = 1.0) -> Iterator[dict[str, Any]]:
-        """The job again and again, until it has ended; the last one has ``ended``. A service that is away for a while is waited for.
+        """The job again and again, until it has ended; the last one has ``ended``. A service that is away is waited for.
 
         Raises:
             RefusedRequestError: The service answered that it will not.
