@@ -60,9 +60,12 @@ class Steps:
     def newcomers(self, job_ids: Sequence[str]) -> list[str]:
         """Of *job_ids* the first one of each tenant that has no other step which was given out and that nobody took yet."""
         other = jobs.alias("other")
-        waits = (sa.text("other.state IN ('accepted', 'scanning', 'open', 'committing', 'delivering')"), other.c.worker.is_(None))
-        waits += (other.c.lease_until >= self._tx.clock.now(), other.c.id.not_in(job_ids), other.c.tenant == jobs.c.tenant)
-        stmt = sa.select(jobs.c.id, jobs.c.tenant).where(jobs.c.id.in_(job_ids), ~sa.exists(sa.select(other.c.id).where(*waits)))
+        waits = sa.select(other.c.id).where(
+            sa.text("other.state IN ('accepted', 'scanning', 'open', 'committing', 'delivering')"),
+            other.c.worker.is_(None) & (other.c.lease_until >= self._tx.clock.now()),
+            (other.c.tenant == jobs.c.tenant) & other.c.id.not_in(job_ids),
+        )
+        stmt = sa.select(jobs.c.id, jobs.c.tenant).where(jobs.c.id.in_(job_ids), ~sa.exists(waits))
         tenant_of = {row.id: row.tenant for row in self._tx.read(lambda db: db.execute(stmt).all())}
         first: dict[str, str] = {}
         for job_id in job_ids:
