@@ -1,11 +1,10 @@
 """Sends a folder to the service: several files at once, large ones in parts, each compared by digest, continued after a stop.
 
-What was begun is noted beside the user's other state, so that the same command continues it. Nothing of the folder is changed.
+What was begun is noted (``worker.client_notes``), so that the same command continues it. Nothing of the folder is changed.
 """
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import os
@@ -13,13 +12,12 @@ import threading
 import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 from actions.errors import PermanentError, TransientError
 from worker.client import LONG, Client, RefusedRequestError
+from worker.client_notes import Begun, Notes, mark_of
 from worker.paths import archival_path
 from worker.pipeline.scan import Kind, Seen, scan
 
@@ -27,55 +25,6 @@ PART_BYTES = 64 * 1024**2  # a broken connection costs at most so much
 _BLOCK = 1 << 18
 _THREADS = 4
 _AHEAD = 64  # files that wait for a thread: a million files must not become a million futures
-
-
-@dataclass(frozen=True, slots=True)
-class Begun:
-    """An upload of this user that may not be finished, and the key under which it will be submitted."""
-
-    upload: str
-    idempotency_key: str
-
-
-class Notes:
-    """Remembers what was begun, in one small file for each folder, service and package."""
-
-    def __init__(self, url: str, source: bytes, package: str) -> None:
-        home = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
-        name = hashlib.sha256(b"\0".join([url.encode(), source, package.encode()])).hexdigest()[:32]
-        self._path = Path(home) / "bevara" / "uploads" / f"{name}.json"
-        self._sent = self._path.with_suffix(".sent")
-
-    def begun(self) -> Begun | None:
-        """What an earlier run left; None: nothing, or nothing readable."""
-        try:
-            return Begun(**json.loads(self._path.read_text("utf-8")))
-        except (OSError, ValueError, TypeError):
-            return None
-
-    def keep(self, begun: Begun) -> None:
-        """Remember, where the user has a home: without one, as in a container, a folder is sent all the same."""
-        with contextlib.suppress(OSError):
-            self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            self._path.write_text(json.dumps(asdict(begun)), "utf-8")
-
-    def sent(self) -> set[str]:
-        """Marks of the files that earlier runs sent, as they were then."""
-        try:
-            return set(self._sent.read_text("ascii").split())
-        except (OSError, UnicodeDecodeError):
-            return set()
-
-    def keep_sent(self, mark: str) -> None:
-        """Remember a file that the service has; one line at once, so that threads do not mix."""
-        with contextlib.suppress(OSError), self._sent.open("a", encoding="ascii") as lines:
-            lines.write(f"{mark}\n")
-
-    def forget(self) -> None:
-        """It is done."""
-        for path in (self._path, self._sent):
-            with contextlib.suppress(FileNotFoundError, NotADirectoryError):
-                path.unlink()
 
 
 def begin(client: Client, notes: Notes) -> Begun:
@@ -163,7 +112,7 @@ class Sender:
         name = self._name(seen)
         with self._opened(seen) as stream:
             found = os.fstat(stream.fileno())
-            mark = _mark(seen.path, found)
+            mark = mark_of(seen.path, found)
             if self._there.pop(name, None) != found.st_size or mark not in self._before:
                 self._bring(name, _Piece(stream, 0, found.st_size))
                 self._notes.keep_sent(mark)
@@ -276,12 +225,6 @@ class _Piece:
     def sha512(self) -> str:
         """Of what was read the last time."""
         return self._digest.hexdigest()
-
-
-def _mark(path: bytes, found: os.stat_result) -> str:
-    """A file as it is now: every change of its content gives it another time of change, which nobody can set."""
-    facts = f"{found.st_size} {found.st_mtime_ns} {found.st_ctime_ns} {found.st_ino}".encode()
-    return hashlib.sha256(path + b"\0" + facts).hexdigest()[:32]
 
 
 def _changed(name: str) -> TransientError:

@@ -11,7 +11,8 @@ from typing import Any
 from actions.errors import PermanentError
 from worker.cli.service_client import add_service, connect, show, watch
 from worker.client import Client, RefusedRequestError
-from worker.client_upload import Notes, Sender, begin
+from worker.client_notes import Notes
+from worker.client_upload import Sender, begin
 from worker.paths import archival_path
 from worker.pipeline.scan import Kind, scan
 from worker.report.progress import Progress
