@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import random
+import ssl
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
@@ -23,6 +24,7 @@ from worker import __version__
 _PROBLEM = "urn:bevara:problem:"
 _TRIES = 8  # with the waits below: about two minutes, which a restart of the service takes at most
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 0.5, 30.0
+_WATCHED_ROUNDS = 30  # of those tries, before a watch gives up: an upgrade of the service may take half an hour
 _TIMEOUT = httpx.Timeout(60.0, connect=10.0)
 LONG = httpx.Timeout(3600.0, connect=10.0)  # the service joins parts of a large file before it answers
 _AGAIN = frozenset({408, 429, 502, 503, 504})
@@ -49,6 +51,22 @@ class ServiceUnreachableError(TransientError):
     code: ClassVar[str] = "service-unreachable"
 
 
+class UntrustedServiceError(PermanentError):
+    """TLS failed: to ask again would not help, and the key was not sent."""
+
+    code: ClassVar[str] = "service-untrusted"
+
+    @classmethod
+    def of(cls, error: ssl.SSLError, url: str) -> Self:
+        """What to do about *error*."""
+        if isinstance(error, ssl.SSLCertVerificationError):
+            remedy = (
+                "Check the address. For an authority of your own, name its file in SSL_CERT_FILE, or install it on this machine."
+            )
+            return cls(f"its certificate is not trusted ({error.verify_message})", url, remedy)
+        return cls(f"TLS failed ({error.reason or 'no reason given'})", url, "Check the address: is https:// spoken on this port?")
+
+
 class Client:
     """One service and one key. Used by several threads; a context manager.
 
@@ -71,7 +89,9 @@ class Client:
     ) -> None:
         self.url, self._sleep = _checked(url, allow_http=allow_http), sleep
         headers = {"Authorization": f"Bearer {_checked_key(key)}", "User-Agent": f"bevara/{__version__}"}
-        self._http = httpx.Client(base_url=self.url, headers=headers, timeout=_TIMEOUT, transport=transport)
+        # The system's authorities, not a list of the library's own: a site's are installed there. SSL_CERT_FILE names others.
+        tls = ssl.create_default_context()
+        self._http = httpx.Client(base_url=self.url, headers=headers, timeout=_TIMEOUT, transport=transport, verify=tls)
 
     def __enter__(self) -> Self:
         return self
@@ -108,9 +128,23 @@ class Client:
         return self.ask("POST", f"/v1/jobs/{_part(job_id)}/cancel")
 
     def watch(self, job_id: str, every_s: float = 1.0) -> Iterator[dict[str, Any]]:
-        """The job again and again, until it has ended; the last one has ``ended``."""
+        """The job again and again, until it has ended; the last one has ``ended``. A service that is away is waited for.
+
+        Raises:
+            RefusedRequestError: The service answered that it will not.
+            ServiceUnreachableError: It stayed away for half an hour and more.
+        """
+        away = 0
         while True:
-            job = self.job(job_id)
+            try:
+                job = self.job(job_id)
+            except ServiceUnreachableError as still:
+                away += 1
+                if away < _WATCHED_ROUNDS:
+                    continue
+                remedy = f"The job does not need you: `bevara status {job_id} --watch` goes on watching."
+                raise ServiceUnreachableError(still.what, self.url, remedy) from None
+            away = 0
             yield job
             if job["ended"]:
                 return
@@ -146,6 +180,7 @@ class Client:
 
         Raises:
             RefusedRequestError: The service answered that it will not.
+            UntrustedServiceError: Whatever answers does not prove that it is the service.
             ServiceUnreachableError: It could not be reached in any of the tries.
         """
         for attempt in range(1, _TRIES + 1):
@@ -159,6 +194,8 @@ class Client:
                     timeout=timeout or _TIMEOUT,
                 )
             except httpx.TransportError as error:
+                if (untrusted := _tls(error)) is not None:
+                    raise UntrustedServiceError.of(untrusted, self.url) from None
                 if attempt == _TRIES:
                     raise ServiceUnreachableError(
                         f"the service does not answer ({type(error).__name__}, tried {_TRIES} times)",
@@ -217,6 +254,15 @@ def _checked_key(key: str) -> str:
     if not key.startswith("bvr_") or not key.isascii() or not key.isprintable() or " " in key:
         raise PermanentError("is no key of this service", "the key", "A key begins with bvr_; the operator gives it.", code="usage")
     return key
+
+
+def _tls(error: BaseException | None) -> ssl.SSLError | None:
+    """What TLS said about a connection that could not be made; None: it is not to blame, or the line was only cut."""
+    while error is not None:
+        if isinstance(error, ssl.SSLError) and not isinstance(error, ssl.SSLEOFError | ssl.SSLZeroReturnError):
+            return error
+        error = error.__cause__ or error.__context__
+    return None
 
 
 def _part(job_id: str) -> str:

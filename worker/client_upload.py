@@ -1,11 +1,10 @@
 """Sends a folder to the service: several files at once, large ones in parts, each compared by digest, continued after a stop.
 
-What was begun is noted beside the user's other state, so that the same command continues it. Nothing of the folder is changed.
+What was begun is noted (``worker.client_notes``), so that the same command continues it. Nothing of the folder is changed.
 """
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import os
@@ -13,13 +12,12 @@ import threading
 import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 from actions.errors import PermanentError, TransientError
 from worker.client import LONG, Client, RefusedRequestError
+from worker.client_notes import Begun, Notes, mark_of
 from worker.paths import archival_path
 from worker.pipeline.scan import Kind, Seen, scan
 
@@ -27,41 +25,6 @@ PART_BYTES = 64 * 1024**2  # a broken connection costs at most so much
 _BLOCK = 1 << 18
 _THREADS = 4
 _AHEAD = 64  # files that wait for a thread: a million files must not become a million futures
-
-
-@dataclass(frozen=True, slots=True)
-class Begun:
-    """An upload of this user that may not be finished, and the key under which it will be submitted."""
-
-    upload: str
-    idempotency_key: str
-
-
-class Notes:
-    """Remembers what was begun, in one small file for each folder, service and package."""
-
-    def __init__(self, url: str, source: bytes, package: str) -> None:
-        home = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
-        name = hashlib.sha256(b"\0".join([url.encode(), source, package.encode()])).hexdigest()[:32]
-        self._path = Path(home) / "bevara" / "uploads" / f"{name}.json"
-
-    def begun(self) -> Begun | None:
-        """What an earlier run left; None: nothing, or nothing readable."""
-        try:
-            return Begun(**json.loads(self._path.read_text("utf-8")))
-        except (OSError, ValueError, TypeError):
-            return None
-
-    def keep(self, begun: Begun) -> None:
-        """Remember, where the user has a home: without one, as in a container, a folder is sent all the same."""
-        with contextlib.suppress(OSError):
-            self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            self._path.write_text(json.dumps(asdict(begun)), "utf-8")
-
-    def forget(self) -> None:
-        """It is done."""
-        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
-            self._path.unlink()
 
 
 def begin(client: Client, notes: Notes) -> Begun:
@@ -76,6 +39,7 @@ def begin(client: Client, notes: Notes) -> Begun:
             state = "expired"
         if state != "expired":  # a submitted one too: the job's key then finds the job
             return before
+    notes.forget()
     new = Begun(client.ask("POST", "/v1/uploads")["id"], uuid.uuid4().hex)
     notes.keep(new)
     return new
@@ -85,19 +49,23 @@ class Sender:
     """Sends every file of a folder into one upload.
 
     Args:
+        notes: Which files an earlier run sent, and as what they were: one that was changed since is sent anew.
         sent: Told of each file that is there now, with its size.
         said: Told in a sentence of what a person should know.
     """
 
     def __init__(
-        self, client: Client, upload: str, root: bytes, *, sent: Callable[[int], None], said: Callable[[str], None]
+        self, client: Client, upload: str, root: bytes, notes: Notes, *, sent: Callable[[int], None], said: Callable[[str], None]
     ) -> None:
-        self._client, self._root = client, root
+        self._client, self._root, self._notes = client, root, notes
         self._files = f"/v1/uploads/{upload}/files/"
         self._complete = f"/v1/uploads/{upload}/complete"
         self._sent, self._said = sent, said
         self._stop = threading.Event()
         self._there = {one["path"]: one["size_bytes"] for one in client.pages(f"/v1/uploads/{upload}/files", "files", {})}
+        self._before = notes.sent()
+        self._named: dict[str, bytes] = {}  # of the names that two files could come to: those with a per cent sign
+        self._naming = threading.Lock()
         self.not_sent = 0
 
     def send(self) -> None:
@@ -117,11 +85,18 @@ class Sender:
                             one.result()
                 for one in waiting:
                     one.result()
+                self._take_back()
             except BaseException:
                 self._stop.set()
                 for one in waiting:
                     one.cancel()
                 raise
+
+    def _take_back(self) -> None:
+        """What an earlier run sent and the folder no longer has is no part of the package."""
+        for name in sorted(self._there):
+            self._said(f"taken back, since it is no longer in the folder: {name}")
+            self._client.ask("DELETE", self._files + quote(name))
 
     def _to_send(self) -> Iterator[Seen]:
         for seen in scan(self._root):
@@ -136,20 +111,39 @@ class Sender:
             return
         name = self._name(seen)
         with self._opened(seen) as stream:
-            size = os.fstat(stream.fileno()).st_size
-            if self._there.get(name) != size:
-                (self._in_parts if size > PART_BYTES else self._whole)(name, _Piece(stream, 0, size))
-        self._sent(size)
+            found = os.fstat(stream.fileno())
+            mark = mark_of(seen.path, found)
+            if self._there.pop(name, None) != found.st_size or mark not in self._before:
+                self._bring(name, _Piece(stream, 0, found.st_size))
+                self._notes.keep_sent(mark)
+        self._sent(found.st_size)
+
+    def _bring(self, name: str, whole: _Piece) -> None:
+        """Send one file. What an earlier run sent under its name is of this very file, as it was then, and goes."""
+        send = self._in_parts if whole.size_bytes > PART_BYTES else self._whole
+        try:
+            try:
+                send(name, whole)
+            except RefusedRequestError as refused:
+                if refused.reason != "upload-name-taken":
+                    raise
+                self._client.ask("DELETE", self._files + quote(name))
+                send(name, whole)
+        except RefusedRequestError as refused:
+            raise RefusedRequestError(refused.what, name, refused.remedy, code=refused.reason, status=refused.status) from None
 
     def _name(self, seen: Seen) -> str:
         try:
             name = seen.path.decode("utf-8")
         except UnicodeDecodeError:
             name = ""
-        if name and not any(ord(char) < 32 or 127 <= ord(char) < 160 for char in name):
-            return name
-        name = archival_path(seen.path)
-        self._said(f"sent under another name, since its own is not text: {name}")
+        if not name or any(ord(char) < 32 or 127 <= ord(char) < 160 for char in name):
+            name = archival_path(seen.path)
+            self._said(f"sent under another name, since its own is not text: {name}")
+        if "%" in name:
+            with self._naming:
+                if self._named.setdefault(name, seen.path) != seen.path:
+                    raise PermanentError("would be the name of two files of the folder", name, "Give one of them another name.")
         return name
 
     def _opened(self, seen: Seen) -> Any:

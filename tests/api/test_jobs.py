@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 
 import pytest
+import sqlalchemy as sa
 
 from tests.api.archives import CALLBACKS, SCOPES, Api, add_tenant, code, end_job, job_with_files
-from worker.record import Status
+from worker.ledger.facts import Found
+from worker.ledger.schema_service import uploads
+from worker.record import FileRecord, Status
 
 GOOD = {"source": "file://in/2026/diarium", "package": "diarium 17/å"}
 OUTCOMES = {
@@ -25,7 +28,7 @@ def test_a_job_is_taken_at_once_and_found_where_the_answer_says(ask) -> None:
     assert int(answer.headers["Retry-After"]) > 0
     found = ask("GET", answer.headers["Location"]).json()
     assert found == answer.json()
-    assert found["state"] == "accepted"
+    assert (found["state"], found["started"]) == ("accepted", None)
     assert not found["ended"]
     assert (found["package"], found["priority"], found["source"]) == (GOOD["package"], 3, GOOD["source"])
     assert found["policy"]["name"] == "skanearkiv"
@@ -116,6 +119,37 @@ def test_the_same_key_gives_the_same_job_and_another_request_is_refused(ask, oth
         assert code(answer) == "invalid"
 
 
+def test_what_was_taken_once_is_told_again_whatever_has_changed_since(client, service, tmp_path) -> None:
+    """A client that lost the answer asks again: then the limit is reached, by this very job, or the place is retired."""
+    small = add_tenant(service, "hoor", tmp_path, limits={"open_jobs": 1})
+    ask, key = Api(client, small.keys["all"]), {"Idempotency-Key": "k"}
+    first = ask("POST", "/v1/jobs", json=GOOD, headers=key)
+
+    full = ask("POST", "/v1/jobs", json=GOOD, headers=key)
+    service.ledger.tenants.retire_place("hoor", "in")
+    retired = ask("POST", "/v1/jobs", json=GOOD, headers=key)
+
+    for again in (full, retired):
+        assert (again.status_code, again.json()["id"]) == (202, first.json()["id"]), again.text
+        assert again.headers["Location"] == first.headers["Location"]
+    assert code(ask("POST", "/v1/jobs", json=GOOD | {"package": "other"}, headers=key)) == "idempotency-conflict"
+
+
+@pytest.mark.parametrize("char", ["\u00a0", "\u200b", "\u00ad", "\U000e0001", "\u3000"])
+def test_a_page_may_end_at_any_name(ask, service, char) -> None:
+    """Such characters come with names from office programs, and cannot be seen."""
+    names = [f"Protokoll{char}{number}.txt" for number in range(3)]
+    job = job_with_files(service, "lund", "p", dict.fromkeys(names, (Status.KEPT, "ok")))
+
+    found, cursor = [], ""
+    while cursor is not None:
+        page = ask("GET", f"/v1/jobs/{job}/files?limit=1" + (f"&cursor={cursor}" if cursor else "")).json()
+        found += [file["path"] for file in page["files"]]
+        cursor = page["next"]
+
+    assert found == names
+
+
 def test_counts_files_and_reasons_are_the_ledgers(ask, service) -> None:
     job = job_with_files(service, "lund", "p", OUTCOMES)
 
@@ -163,6 +197,32 @@ def test_failed_files_are_tried_again_in_a_job_of_their_own(ask, service) -> Non
     again = ask("POST", f"/v1/jobs/{job}/retry?reason=tool-timeout", headers={"Idempotency-Key": "k"})
     assert again.json()["id"] == answer.json()["id"]
     assert code(ask("POST", f"/v1/jobs/{job}/retry", headers={"Idempotency-Key": "k"})) == "idempotency-conflict"
+
+
+def fail_all(service, job: str, path: str) -> None:
+    """The job's only file ends as failed, and the job with it."""
+    queue, ledger = service.ledger.queue, service.ledger
+    ledger.add_tasks(queue.claim_job(job, "w", 60).job, [Found(path.encode(), path, 1, 1)])
+    queue.job_moved(job, "w", "open")
+    (task_id,) = queue.admit(window_total=1, window_tenant=1, lease_s=60)
+    record = FileRecord(path=path, size_bytes=1, status=Status.FAILED, reason="tool-timeout", message="So it ended.")
+    ledger.finish(queue.claim_task(task_id, "w", 60), record)
+    end_job(service, job)
+
+
+def test_files_of_an_upload_are_tried_again_while_it_is_there(ask, service) -> None:
+    upload = ask("POST", "/v1/uploads").json()["id"]
+    ask("PUT", f"/v1/uploads/{upload}/files/a", content=b"x")
+    job = ask("POST", "/v1/jobs", json=GOOD | {"source": f"upload://{upload}"}).json()["id"]
+    fail_all(service, job, "a")
+    assert ask("POST", f"/v1/jobs/{job}/retry").status_code == 202
+
+    with service.ledger.engine.begin() as db:
+        db.execute(sa.update(uploads).values(expires="2026-01-01T00:00:00.000Z"))
+
+    answer = ask("POST", f"/v1/jobs/{job}/retry")
+    assert code(answer) == "source"
+    assert "new upload" in answer.json()["remedy"]
 
 
 def test_callbacks_of_a_job_can_be_sent_again(ask, service) -> None:

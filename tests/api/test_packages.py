@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import hashlib
 from itertools import pairwise
+from types import SimpleNamespace
 from urllib.parse import quote
 
 import pytest
 
-from tests.api.archives import code, preserve
-from tests.worker.store_samples import FILES
+from tests.api.archives import POLICY, code, preserve
+from tests.worker.store_samples import FILES, keep
+from worker.commit import commit_job
+from worker.ledger.facts import Found
 
 TEXT = FILES["protokoll/bilaga å.txt".encode()]
 
@@ -92,6 +95,7 @@ def test_what_was_made_from_a_file_is_found_by_the_files_own_name(ask, package) 
         ("bytes=-9999", 206, (0, len(TEXT) - 1)),
         ("bytes=5-4", 200, None),
         ("bytes=0-1,3-4", 200, None),
+        ("bytes=" + ",".join(f"{n}-{n}" for n in range(100)), 200, None),
         ("lines=0-1", 200, None),
         ("bytes=-", 200, None),
         (f"bytes={len(TEXT)}-", 416, None),
@@ -155,3 +159,27 @@ def test_a_file_that_the_store_has_lost_is_no_fault_of_the_clients(ask, package,
     answer = ask("GET", f"{package}/files/brev.txt")
 
     assert (answer.status_code, code(answer)) == (503, "unavailable")
+
+
+def test_what_the_archive_holds_can_be_fetched_while_it_is_delivered_anew(ask, package, service) -> None:
+    """The newest version stands until the next one does, however long that job takes, and if it never ends well."""
+    path, object_id = "protokoll/bilaga å.txt", "urn:bevara:lund:paket%201%2F%C3%A5"
+    here, made = f"{package}/files/{quote(path)}", f"{package}/files/{quote(path)}?representation=preservation"
+    before, copy = ask("GET", here), ask("GET", made)
+    store, ledger = service.store_of("lund"), service.ledger
+    job = ledger.open_job("lund", "paket 1/å", b"file://in/x", POLICY, "tools-1")
+    ledger.add_tasks(job, [Found(path.encode(), path, 6, 2)])
+    (task,) = ledger.claim(job, "w", 10, 60)
+    archive = SimpleNamespace(store=store, ledger=ledger)
+    draft = store.open_draft(object_id)
+    keep(archive, draft, task, b"locked")
+
+    for at, was in ((here, before), (made, copy)):
+        now = ask("GET", at)
+        assert (now.status_code, now.content, now.headers["etag"]) == (200, was.content, was.headers["etag"])
+        assert now.headers["repr-digest"] == was.headers["repr-digest"]
+    assert ask("GET", here, headers={"Range": "bytes=0-1"}).content == TEXT[:2]
+
+    commit_job(store, ledger, draft, job)
+    assert ask("GET", here).content == b"locked"
+    assert ask("GET", made).status_code == 404

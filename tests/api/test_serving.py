@@ -18,9 +18,10 @@ import pytest
 from tests.api.archives import Tenanted, add_tenant, end_job, job_with_files
 from tests.api.serving import served
 from tests.conftest import Ran, bevara
+from tests.servers.receiver import certificate, receiver
 from worker.app import Service
 from worker.cli.main import main
-from worker.client import Client, RefusedRequestError, ServiceUnreachableError
+from worker.client import Client, RefusedRequestError, ServiceUnreachableError, UntrustedServiceError
 from worker.client_upload import PART_BYTES
 from worker.ledger.facts import UNFINISHED
 from worker.record import Status
@@ -186,6 +187,42 @@ def test_what_was_begun_is_gone_on_with(api, tmp_path) -> None:
     assert uploads == {json.loads(second.out)["source"]}
 
 
+def test_what_changed_since_an_earlier_run_is_sent_as_it_is_now(api, tmp_path) -> None:
+    """A stopped sending may be gone on with days later: the same length is not the same file, and what is gone is gone."""
+    folder = tmp_path / "Ändrad"
+    folder.mkdir()
+    for name, data in {"a same": b"stays", "b changed": b"before", "c removed": b"wrongly here"}.items():
+        (folder / name).write_bytes(data)
+    long = folder / ("x" * 250) / ("y" * 250) / ("z" * 250) / ("w" * 100)
+    long.parent.mkdir(parents=True)
+    long.write_bytes(b"no store can hold this path")
+
+    first = api.bevara("submit", folder)
+    long.unlink()
+    (folder / "c removed").unlink()
+    (folder / "b changed").write_bytes(b"AFTER!")
+    second = api.bevara("submit", folder, "--json")
+
+    assert (first.code, second.code) == (2, 0), first.said + second.said
+    kept = api.lund.folders["arkiv"] / "uploads" / json.loads(second.out)["source"].removeprefix("upload://")
+    assert {path.name: path.read_bytes() for path in kept.iterdir()} == {"a same": b"stays", "b changed": b"AFTER!"}
+    assert "no longer in the folder: c removed" in second.err
+    assert f"{'w' * 100}: The file's name is longer" in first.err, "the file is named, not the service"
+    assert list((api.folder / "state").rglob("*.*")) == [], "what is done is forgotten"
+
+
+def test_two_files_that_would_have_one_name_are_told_and_none_is_lost(api, tmp_path) -> None:
+    folder = tmp_path / "Tvetydig"
+    folder.mkdir()
+    (folder / "f%E5.txt").write_bytes(b"one")
+    Path(os.fsdecode(os.fsencode(folder) + b"/f\xe5.txt")).write_bytes(b"two")
+
+    ran = api.bevara("submit", folder)
+
+    assert ran.code == 2, ran.said
+    assert "two files of the folder" in ran.err
+
+
 def test_a_job_is_shown_and_what_needs_a_person_sets_the_exit_code(api) -> None:
     outcomes = {"a\x1b[2J.pdf": (Status.REVIEW, "unknown-format"), "b.pdf": (Status.KEPT, "ok")}
     job = job_with_files(api.service, "lund", "visad", outcomes)
@@ -281,6 +318,40 @@ def test_a_service_that_stays_away_is_said_after_a_bounded_time(api) -> None:
     ):
         client.tenant()
     assert 30 < sum(waits) < 200
+
+
+def test_a_watch_outlasts_a_restart_of_the_service(api) -> None:
+    job = job_with_files(api.service, "lund", "sedd", {"a": (Status.KEPT, "ok")})
+    waits: list[float] = []
+
+    def wait(seconds: float) -> None:
+        waits.append(seconds)
+        if len(waits) == 12:  # longer than one request is tried
+            end_job(api.service, job)
+
+    with Client(api.url, api.lund.keys["all"], transport=Flaky(0, *[None] * 20), sleep=wait) as client:
+        seen = list(client.watch(job))
+
+    assert [one["ended"] for one in seen] == [False, True]
+    with (
+        Client(api.url, api.lund.keys["all"], transport=Flaky(*[None] * 10_000), sleep=waits.append) as client,
+        pytest.raises(ServiceUnreachableError, match=f"bevara status {job} --watch"),
+    ):
+        list(client.watch(job))
+
+
+@pytest.mark.parametrize(("proof", "says"), [("certificate", "SSL_CERT_FILE"), ("none", "is https:// spoken")])
+def test_a_service_that_cannot_prove_itself_is_said_at_once(tmp_path, proof, says) -> None:
+    """To try for a minute and to say that nobody answers would send people looking in the wrong place."""
+    waits: list[float] = []
+    with (
+        receiver(certificate(tmp_path, "localhost") if proof == "certificate" else None) as told,
+        Client(f"https://localhost:{told.port}", "bvr_x", sleep=waits.append) as client,
+        pytest.raises(UntrustedServiceError, match=says),
+    ):
+        client.tenant()
+    assert not waits
+    assert not told.got
 
 
 def test_a_refusal_carries_code_status_and_what_was_named(api) -> None:

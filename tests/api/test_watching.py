@@ -78,3 +78,27 @@ def test_events_of_the_packages_other_jobs_are_not_among_them(ask, service, job)
     ids = [one.get("id") for one in events(ask("GET", f"/v1/jobs/{second}/events").text)]
 
     assert ids == ["4", "5", None]
+
+
+@pytest.mark.parametrize("end", ["revoke", "expire", "suspend"])
+def test_a_key_that_ends_ends_what_it_watches(ask, service, job, end) -> None:
+    """P7: who was let in once does not see on and on what a key shows that was taken away."""
+    tenants = service.ledger.tenants
+    mine = tenants.verify_key(ask.key).key_id
+    watching = threading.Thread(target=lambda: ask("GET", f"/v1/jobs/{job}/events"), daemon=True)
+    watching.start()
+
+    watching.join(1)
+    assert watching.is_alive(), "the job has not ended"
+    {
+        "revoke": lambda: tenants.revoke_key(mine),
+        "expire": lambda: tenants.rotate_key(mine, 0),
+        "suspend": lambda: tenants.suspend("lund"),
+    }[end]()
+    watching.join(20)
+    ended = not watching.is_alive()
+    tenants.suspend("lund", active=True)
+    end_job(service, job)
+    watching.join(20)
+
+    assert ended

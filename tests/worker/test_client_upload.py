@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from worker.client_upload import Begun, Notes
+from worker.client_notes import Begun, Notes
 
 
 def notes() -> Notes:

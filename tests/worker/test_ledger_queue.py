@@ -52,6 +52,22 @@ def lose_job(ledger: Ledger, job_id: str) -> None:
 # A job's way
 
 
+def test_no_tenants_jobs_keep_anothers_step_waiting(ledger: Ledger) -> None:
+    """design.md §9: a thousand jobs at the highest priority are one tenant's matter; its priorities count among them."""
+    many = [submit(ledger, package=f"p{n}", priority=10) for n in range(6)]
+    urgent = submit(ledger, package="urgent", priority=11)
+    assert ledger.queue.to_drive(3) == [urgent, *many[:2]]
+    assert ledger.queue.newcomers([urgent, *many[:2]]) == [urgent]
+
+    one = submit(ledger, "malmo")
+    given = ledger.queue.to_drive(3)
+
+    assert set(given) == {many[2], one, many[3]}
+    assert given.index(one) < 2
+    assert ledger.queue.newcomers(given) == [one], "it goes before all that Lund has in the queue"
+    assert ledger.queue.newcomers([]) == []
+
+
 def test_a_job_goes_from_submission_to_its_end(ledger: Ledger) -> None:
     job_id = submit(ledger, delivery="s3://out/x")
     assert ledger.queue.to_drive(10) == [job_id]

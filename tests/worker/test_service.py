@@ -215,6 +215,27 @@ def test_failed_files_are_tried_again_alone(site: Installation) -> None:
     assert statuses(site, again) == {"002.txt": ("kept", "ok")}
 
 
+def test_checksums_that_came_along_hold_when_a_file_is_tried_again(site: Installation) -> None:
+    """Between a job and its retry a file may change as well: it must be what was delivered, however often it is tried."""
+    folder = texts(site.inbox("lund") / "igen summor", 2)
+    listed = {path.name: {"sha512": hashlib.sha512(path.read_bytes()).hexdigest()} for path in folder.iterdir()}
+    job = site.submit("lund", "igen summor", expected=json.dumps(listed))
+    site.until_over("lund", job)
+    for name in listed:
+        _fail(site, job, name)
+    (folder / "001.txt").write_text("Something else.\n", "utf-8")
+
+    again = site.submit("lund", "igen summor", retry_of=job)
+    site.until_over("lund", again)
+    told = statuses(site, again)
+    _fail(site, again, "001.txt")
+    third = site.submit("lund", "igen summor", retry_of=again)
+    site.until_over("lund", third)
+
+    assert told == {"000.txt": ("kept", "ok"), "001.txt": ("returned", "checksum-mismatch")}
+    assert statuses(site, third) == {"001.txt": ("returned", "checksum-mismatch")}
+
+
 def _fail(site: Installation, job: str, path: str) -> None:
     """As if the file had not been readable when the job ran: root, who runs tests, can read everything."""
     mine = (tasks.c.job_id == job, tasks.c.path == path)
@@ -234,6 +255,18 @@ def test_a_job_that_cannot_begin_says_so(site: Installation) -> None:
     for job in (gone, nowhere, climbing, others):
         assert (job.state, job.error_code) == ("failed", "place"), job
         assert job.error
+
+
+def test_a_source_without_files_is_no_package_that_was_preserved(site: Installation) -> None:
+    """A prefix that is misspelled is an empty one: a job that ended well would say that everything is safe."""
+    (site.inbox("lund") / "tom" / "mapp").mkdir(parents=True)
+
+    folder = site.until_over("lund", site.submit("lund", "tom"))
+    bucket = site.until_over("lund", site.submit("lund", "tom upp", source="upload://" + "0" * 32))
+
+    for job in (folder, bucket):
+        assert (job.state, job.error_code, job.version) == ("failed", "source-empty", None), job
+        assert "holds no files" in str(job.error)
 
 
 def test_a_cancelled_job_ends_and_keeps_what_it_had_finished(site: Installation) -> None:

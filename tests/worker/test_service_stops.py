@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import socket
 from collections import Counter
 from collections.abc import Iterator
 
+import httpx
 import pytest
 import sqlalchemy as sa
 
 from tests.installation import Installation, installed, wait_for
 from tests.servers import redis as redis_servers
+from tests.servers.child import free_port
 from tests.servers.redis import RedisServer
 from tests.worker.test_service import texts
 from worker.ledger.schema import events, jobs, tasks
@@ -66,6 +69,43 @@ def test_a_worker_that_is_told_to_end_finishes_what_it_has_in_hand(site) -> None
     site.start("work")
 
     assert_whole(site, job)
+
+
+def test_an_api_that_is_told_to_end_does_not_wait_for_those_who_watch(site) -> None:
+    """Nobody could submit for as long as it did: up to the whole grace, whenever the service is started anew."""
+    port = free_port()
+    site.more["BEVARA_API_PORT"] = str(port)
+    api, job = site.start("serve"), site.submit("lund", "p")
+    key = site.ledger.tenants.add_key("lund", "k", ["read"]).text
+    api.until("startup complete")
+
+    watched = f"http://127.0.0.1:{port}/v1/jobs/{job}/events"
+    with httpx.stream("GET", watched, headers={"Authorization": f"Bearer {key}"}, timeout=40) as answer:
+        told = answer.iter_lines()
+        assert next(told).startswith("event: job")
+        api.term()
+        rest = list(told)
+
+    assert rest, "the stream came to its end and was not cut"
+    assert api.end(30) == 0
+
+
+def test_an_api_that_is_told_twice_ends_at_once(site) -> None:
+    """Whatever it has open, here an upload that does not come."""
+    port = free_port()
+    site.more["BEVARA_API_PORT"] = str(port)
+    api = site.start("serve")
+    key = site.ledger.tenants.add_key("lund", "k", ["submit"]).text
+    upload = site.ledger.tenants.open_upload("lund", 3600).id
+    api.until("startup complete")
+
+    head = f"PUT /v1/uploads/{upload}/files/a HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {key}\r\nContent-Length: 9\r\n\r\nx"
+    with socket.create_connection(("127.0.0.1", port)) as connection:
+        connection.sendall(head.encode())
+        wait_for(lambda: site.ledger.tenants.upload("lund", upload).files == 1)
+        api.term()
+        api.until("Shutting down")
+        assert api.end(30) is not None
 
 
 @pytest.mark.faults

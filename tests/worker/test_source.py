@@ -145,3 +145,18 @@ def test_a_file_that_is_gone_is_told(tmp_path: Path, draft: StagedDraft) -> None
     place.put("in/b", b"")
     with pytest.raises(NotStagedError, match="no longer"):
         BucketSource(place, "in").stage_into(draft, b"a", Kind.FILE, "original/a")
+
+
+def test_a_folder_that_was_away_once_is_read_when_it_is_delivered_again(draft: StagedDraft, tmp_path: Path) -> None:
+    """A worker lives for weeks: what it found missing on Monday must not be missing on Tuesday."""
+    folder = tmp_path / "delivery"
+    source = FolderSource(os.fsencode(folder))
+    with pytest.raises(NotStagedError):
+        source.stage_into(draft, b"brev.txt", Kind.FILE, "original/brev.txt")
+
+    folder.mkdir()
+    (folder / "brev.txt").write_bytes(b"Hej!")
+    stored = source.stage_into(draft, b"brev.txt", Kind.FILE, "original/brev.txt")
+
+    assert stored.local_path.read_bytes() == b"Hej!"
+    draft.release(stored)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Annotated
 
 import anyio
@@ -51,7 +51,8 @@ def watched(
 ) -> StreamingResponse:
     """PREMIS events of the job as they happen (`premis`), and the job itself whenever it changed (`job`).
 
-    Ends after the last `job`, when the job has ended, and at the latest after an hour: ask again with `Last-Event-ID`.
+    Ends after the last `job`, when the job has ended; when the key or the process ends; and at the latest after an hour: ask
+    again with `Last-Event-ID`.
     """
     after = 0
     if last_event_id:
@@ -66,9 +67,12 @@ def watched(
 async def _told(caller: Caller, job_id: str, after: int, request: Request) -> AsyncIterator[bytes]:
     shown, quiet_since = None, anyio.current_time()
     until = anyio.current_time() + _LONGEST_S
-    while anyio.current_time() < until and not await request.is_disconnected():
+    ending: Callable[[], bool] = getattr(request.app.state, "ending", lambda: False)  # the process waits for what it has open
+    while anyio.current_time() < until and not ending() and not await request.is_disconnected():
         # The job first: what it ended with is then among the events that are asked for after it.
         job = await to_thread.run_sync(_job, caller, job_id)
+        if job is None:
+            return
         full = True
         while full:
             page = await to_thread.run_sync(_page, caller, job.package_id, after)
@@ -88,7 +92,10 @@ async def _told(caller: Caller, job_id: str, after: int, request: Request) -> As
         await anyio.sleep(_LOOK_EVERY_S)
 
 
-def _job(caller: Caller, job_id: str) -> JobAnswer:
+def _job(caller: Caller, job_id: str) -> JobAnswer | None:
+    """The job; None: the key may no longer see it, however long ago it was asked with."""
+    if not caller.service.ledger.tenants.still_holds(caller.principal):
+        return None
     return job_answer(caller, job_of(caller, job_id))
 
 

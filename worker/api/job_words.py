@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 from worker.api.caller import Caller
 from worker.api.words import CountsAnswer, FileAnswer, JobAnswer, Links
-from worker.ledger.facts import UNFINISHED
+from worker.ledger.facts import UNFINISHED, JobState
 from worker.ledger.service_facts import Counts, FileView, JobView
 from worker.record import FileRecord, Status
 
@@ -25,7 +25,7 @@ def job_answer(caller: Caller, job: JobView) -> JobAnswer:
         ended=job.state not in UNFINISHED,
         cancel_asked=job.cancel_asked,
         created=job.created,
-        started=job.started or None,
+        started=None if job.state == JobState.ACCEPTED else job.started,
         finished=job.finished,
         version=f"v{job.version}" if job.version else None,
         counts=counts_answer(caller.door.counts(job.id)),

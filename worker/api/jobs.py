@@ -14,7 +14,7 @@ from worker.api.answers import answers
 from worker.api.caller import Caller, Reader, Submitter
 from worker.api.job_words import file_answer, job_answer
 from worker.api.problems import ApiError, not_found
-from worker.api.upload_intake import is_over
+from worker.api.upload_intake import is_over, upload_of
 from worker.api.words import FileList, JobAnswer, JobList, JobRequest, Replayed
 from worker.ledger.facts import UNFINISHED, JobState
 from worker.ledger.service_facts import JobView, Submission
@@ -68,8 +68,11 @@ Reason = Annotated[str | None, Query(max_length=100, pattern=r"^[a-z0-9-]+$", de
 def submit(caller: Submitter, request: JobRequest, response: Response, idempotency_key: IdempotencyKey = None) -> JobAnswer:
     """Ask for a package to be preserved. Answers at once; jobs of one package are done one after the other.
 
-    With an `Idempotency-Key` it is safe to send the same request again, as often as needed.
+    With an `Idempotency-Key` it is safe to send the same request again, as often as needed, whatever has changed since.
     """
+    digest = _digest(request)
+    if known := _known(caller, idempotency_key, digest):
+        return _answered(caller, known, response)
     upload = references.upload_of(request.source)
     if upload is None:
         references.check_source(caller, request.source)
@@ -89,8 +92,8 @@ def submit(caller: Submitter, request: JobRequest, response: Response, idempoten
         source=request.source,
         policy=policy,
         priority=request.priority,
-        idempotency_key=_checked_key(idempotency_key),
-        request_sha256=_digest(request),
+        idempotency_key=idempotency_key,
+        request_sha256=digest,
         callback_url=request.callback,
         delivery=request.delivery,
         expected=expected,
@@ -148,26 +151,32 @@ def cancel(caller: Submitter, job_id: JobId) -> JobAnswer:
     status_code=202,
     operation_id="retryJob",
     summary="Try failed files again",
-    responses=answers("not-found", "job-not-ended", "nothing-to-retry", "too-many-jobs", "idempotency-conflict"),
+    responses=answers("not-found", "job-not-ended", "nothing-to-retry", "source", "too-many-jobs", "idempotency-conflict"),
 )
 def retry(
     caller: Submitter, job_id: JobId, response: Response, reason: Reason = None, idempotency_key: IdempotencyKey = None
 ) -> JobAnswer:
     """Make a new job of the files that ended `failed`, or only of those that failed for one reason."""
     old = job_of(caller, job_id)
+    digest = hashlib.sha256(f"retry\n{job_id}\n{reason}".encode()).hexdigest()
+    if known := _known(caller, idempotency_key, digest):
+        return _answered(caller, known, response)
     if old.state in UNFINISHED:
         raise ApiError("job-not-ended", "The job has not ended yet.")
     failed = caller.door.retry_reasons(job_id)
     if not (failed.get(reason) if reason else failed):
         raise ApiError("nothing-to-retry", "No file of this job failed in this way.")
+    upload = references.upload_of(old.source)
+    if upload is not None and is_over(upload_of(caller, upload)):
+        raise ApiError("source", "The upload that the job's files came with is over.", "Send these files again in a new upload.")
     wanted = Submission(
         tenant=caller.tenant,
         package=old.package,
         source=old.source,
         policy=old.policy,
         priority=old.priority,
-        idempotency_key=_checked_key(idempotency_key),
-        request_sha256=hashlib.sha256(f"retry\n{job_id}\n{reason}".encode()).hexdigest(),
+        idempotency_key=idempotency_key,
+        request_sha256=digest,
         callback_url=old.callback_url,
         delivery=old.delivery,
         retry_of=job_id,
@@ -207,10 +216,28 @@ def _submitted(caller: Caller, wanted: Submission, response: Response) -> JobAns
             f"The tenant may have {caller.limits.open_jobs} jobs that have not ended.",
             headers={"Retry-After": "60"},
         )
-    taken = caller.service.ledger.queue.submit(wanted)
-    response.headers["Location"] = f"/v1/jobs/{taken.job_id}"
+    return _answered(caller, caller.service.ledger.queue.submit(wanted).job_id, response)
+
+
+def _answered(caller: Caller, job_id: str, response: Response) -> JobAnswer:
+    response.headers["Location"] = f"/v1/jobs/{job_id}"
     response.headers["Retry-After"] = POLL_AFTER_S
-    return job_answer(caller, job_of(caller, taken.job_id))
+    return job_answer(caller, job_of(caller, job_id))
+
+
+def _known(caller: Caller, key: str | None, digest: str) -> str | None:
+    """The job that this very request made before. Asked first: what was taken is told, even where it would not be taken now.
+
+    Raises:
+        ApiError: ``invalid``: the key is none.
+        IdempotencyConflictError: The key came with another request.
+    """
+    if key is None:
+        return None
+    if not _KEY.fullmatch(key):
+        raise ApiError("invalid", "`Idempotency-Key` must have 1 to 255 visible ASCII characters.")
+    known = caller.service.ledger.queue.submitted(caller.tenant, key, digest)
+    return known.job_id if known else None
 
 
 def _take_upload(caller: Caller, upload_id: str) -> None:
@@ -223,12 +250,6 @@ def _take_upload(caller: Caller, upload_id: str) -> None:
         if next(caller.service.bucket_of(caller.tenant).list(f"uploads/{upload_id}.parts/"), None) is not None:
             raise ApiError("upload-incomplete", "A file was sent in parts and never completed.", "Complete or delete it first.")
         tenants.close_upload(caller.tenant, upload_id, "submitted")
-
-
-def _checked_key(key: str | None) -> str | None:
-    if key is not None and not _KEY.fullmatch(key):
-        raise ApiError("invalid", "`Idempotency-Key` must have 1 to 255 visible ASCII characters.")
-    return key
 
 
 def _digest(request: JobRequest) -> str:

@@ -121,7 +121,7 @@ def file(
     path: FilePath,
     request: Request,
     representation: Which = "original",
-    range_: Annotated[str | None, Header(alias="Range", max_length=200)] = None,
+    range_: Annotated[str | None, Header(alias="Range")] = None,
     if_none_match: Annotated[str | None, Header(max_length=2000)] = None,
     if_range: Annotated[str | None, Header(max_length=300)] = None,
 ) -> Response:
@@ -155,14 +155,28 @@ def _package(caller: Caller, wanted: str) -> PackageView:
 
 def _entry(caller: Caller, package: PackageView, path: str, representation: Representation) -> EntryView:
     """A committed file by its own path, or the only one of *representation* that was made from the original *path*."""
-    entry = caller.door.entry(package.object_id, f"{representation}/{path}")
-    if entry is None and representation != "original":
-        made = caller.door.entries(package.object_id, original_path(path), None, 100).items
+    wanted, source = f"{representation}/{path}", None if representation == "original" else original_path(path)
+    entry = caller.door.entry(package.object_id, wanted)
+    if entry is None and source is not None:
+        made = caller.door.entries(package.object_id, source, None, 100).items
         fitting = [one for one in made if one.logical_path.startswith(f"{representation}/")]
         entry = fitting[0] if len(fitting) == 1 else None
+    entry = entry or _standing(caller, package, wanted, source)
     if entry is None or entry.version is None:
         raise not_found("file")
     return entry
+
+
+def _standing(caller: Caller, package: PackageView, wanted: str, source: str | None) -> EntryView | None:
+    """What the newest version has, where the ledger tells already of the next one: then the store itself is asked."""
+    below = wanted.partition("/")[0] + "/"
+    names = {one for one in caller.door.changing(package.object_id, wanted, source) if one.startswith(below)}
+    if not names or not package.version:
+        return None
+    state = caller.service.store_of(caller.tenant).state(package.object_id, package.version)
+    found = {one.logical_path: one.sha512 for one in state if one.logical_path in names}
+    name = wanted if wanted in found else next(iter(found)) if len(found) == 1 else None
+    return caller.door.held(package.object_id, name, found[name], package.version) if name is not None else None
 
 
 def _key(package: PackageView, content_path: str) -> str:

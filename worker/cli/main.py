@@ -22,7 +22,7 @@ OK, NEEDS_A_PERSON, BAD_INPUT, NOT_FIT, INTERRUPTED = 0, 1, 2, 3, 130
 ENVIRONMENT = frozenset(
     {
         *("tool-missing", "tool-crashed", "disk-full", "archive-busy", "ledger-damaged", "store-damaged", "bug", "scratch"),
-        *("settings", "service-unreachable", "ledger-unreachable", "queue-unreachable", "store-unreachable"),
+        *("settings", "service-unreachable", "service-untrusted", "ledger-unreachable", "queue-unreachable", "store-unreachable"),
     }
 )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import socket
+from types import FrameType
 
 import uvicorn
 from fastapi import FastAPI
@@ -60,5 +61,16 @@ def serve(app: FastAPI, listening: socket.socket, settings: ServiceSettings) -> 
         server_header=False,
         timeout_graceful_shutdown=max(1, int(settings.grace_s)),
     )
+    server = _Server(config)
+    app.state.ending = lambda: server.should_exit
     with contextlib.suppress(KeyboardInterrupt), listening:
-        uvicorn.Server(config).run([listening])
+        server.run([listening])
+
+
+class _Server(uvicorn.Server):
+    """uvicorn's own, which a second SIGTERM ends at once, as a second Ctrl-C does."""
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Remember that it is to end."""
+        self.force_exit = self.force_exit or self.should_exit
+        super().handle_exit(sig, frame)

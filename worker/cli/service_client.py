@@ -52,6 +52,7 @@ def _key(file: str | None) -> str:
 
 def watch(client: Client, job: dict[str, Any]) -> dict[str, Any]:
     """Show how far the job is until it has ended, and return it as it ended."""
+    print(f"watching job {job['id']}; it does not need you: Ctrl-C ends the watching alone", file=sys.stderr)
     newest = client.watch(job["id"])
     now = next(one for one in newest if one["ended"] or one["state"] not in {"accepted", "scanning"})
     before: Counter[str] = Counter()

@@ -11,7 +11,8 @@ from typing import Any
 from actions.errors import PermanentError
 from worker.cli.service_client import add_service, connect, show, watch
 from worker.client import Client, RefusedRequestError
-from worker.client_upload import Notes, Sender, begin
+from worker.client_notes import Notes
+from worker.client_upload import Sender, begin
 from worker.paths import archival_path
 from worker.pipeline.scan import Kind, scan
 from worker.report.progress import Progress
@@ -72,7 +73,7 @@ def _from_here(client: Client, args: argparse.Namespace) -> tuple[dict[str, Any]
     begun = begin(client, notes)
     files = [seen.size_bytes for seen in scan(root) if seen.kind is Kind.FILE]
     with Progress(len(files), sum(files), sys.stderr) as progress:
-        sender = Sender(client, begun.upload, root, sent=lambda size: progress.advance(None, size), said=progress.message)
+        sender = Sender(client, begun.upload, root, notes, sent=lambda size: progress.advance(None, size), said=progress.message)
         if client.ask("GET", f"/v1/uploads/{begun.upload}")["state"] == "open":
             sender.send()
     try:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from typing import Any, ClassVar
 
 import sqlalchemy as sa
 
 from actions.errors import PermanentError
+
+_UNFIT = re.compile("[\x00\ud800-\udfff]")
 
 
 class CursorError(PermanentError):
@@ -49,5 +52,5 @@ def behind(columns: tuple[sa.ColumnElement[Any], ...], values: tuple[Any, ...], 
 
 
 def _fits(value: Any) -> bool:
-    """What a database takes: PostgreSQL has no zero byte in a text, nor a number beyond 64 bits."""
-    return "\x00" not in value and value.isprintable() if isinstance(value, str) else abs(value) < 1 << 63
+    """What a database takes: PostgreSQL has no zero byte and no half of a character in a text, nor a number beyond 64 bits."""
+    return not _UNFIT.search(value) if isinstance(value, str) else abs(value) < 1 << 63

@@ -132,6 +132,22 @@ class Door:
         row = self._read(lambda db: db.execute(stmt).one_or_none())
         return None if row is None else EntryView(*row)
 
+    def changing(self, wanted: str, logical_path: str, source: str | None = None) -> list[str]:
+        """Logical paths that a job is changing just now: of *logical_path*, and with *source* of what was derived from that."""
+        e = entries.c
+        home = self._packages(wanted).with_only_columns(packages.c.id).scalar_subquery()
+        named = e.logical_path == logical_path if source is None else (e.logical_path == logical_path) | (e.source == source)
+        stmt = sa.select(e.logical_path).where(e.package_id == home, e.version.is_(None), named)
+        return [str(path) for path in self._read(lambda db: db.scalars(stmt).all())]
+
+    def held(self, wanted: str, logical_path: str, sha512: str, version: int) -> EntryView | None:
+        """Content that a package holds, as the file *logical_path* that it is in *version*; what it is was not kept."""
+        c = contents.c
+        home = self._packages(wanted).with_only_columns(packages.c.id).scalar_subquery()
+        stmt = sa.select(c.sha256, c.size_bytes, c.content_path).where(c.package_id == home, c.sha512 == sha512)
+        row = self._read(lambda db: db.execute(stmt.where(c.version.is_not(None))).one_or_none())
+        return None if row is None else EntryView(logical_path, sha512, *row, source=None, puid=None, mime=None, version=version)
+
     def entries(self, wanted: str, source: str | None = None, cursor: str | None = None, limit: int = 100) -> Page[EntryView]:
         """A package's committed state in path order; with *source* only what was derived from that logical path.
 

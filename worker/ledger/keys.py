@@ -71,6 +71,14 @@ class Keys:
             self._tx.write(lambda db: db.execute(used), tenant=row.tenant, durable=False)
         return Principal(row.tenant, row.id, frozenset(row.scopes.split()))
 
+    def still_holds(self, principal: Principal) -> bool:
+        """Whether a key that was verified some time ago is still one: not revoked, expired, or a suspended tenant's."""
+        moment = self._tx.clock.now()
+        stmt = sa.select(keys.c.id).join(tenants, tenants.c.id == keys.c.tenant)
+        stmt = stmt.where(keys.c.id == principal.key_id, keys.c.tenant == principal.tenant, keys.c.revoked.is_(None))
+        stmt = stmt.where(tenants.c.state == "active", keys.c.expires.is_(None) | (keys.c.expires > moment))
+        return self._tx.read(lambda db: db.execute(stmt).first(), tenant=principal.tenant) is not None
+
     def revoke_key(self, key_id: str, tenant: str = ALL) -> bool:
         """End a key at once; False: unknown, or already revoked. With *tenant* only a key of that tenant."""
         mine = sa.update(keys).where(keys.c.id == key_id, keys.c.revoked.is_(None), *_of(tenant))

@@ -160,6 +160,11 @@ class Ledger(Claims):
 
         return self.transactions.write(work)
 
+    def has_tasks(self, job: Job) -> bool:
+        """Whether the job has any file."""
+        stmt = sa.select(tasks.c.id).where(tasks.c.job_id == job.id).limit(1)
+        return self.transactions.read(lambda db: db.scalar(stmt)) is not None
+
     def counts(self, job: Job) -> dict[str, int]:
         """How many tasks are ``pending``, ``leased`` or ``done``, and how many ended in each status, counted one by one."""
         stmt = sa.select(tasks.c.state, tasks.c.status, sa.func.count()).where(tasks.c.job_id == job.id)

@@ -7,7 +7,7 @@ each is written to be repeated, and this module only decides which one it is.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -36,18 +36,42 @@ class Steps:
     _outbox: Outbox
 
     def to_drive(self, limit: int, lease_s: float = 60.0) -> list[str]:
-        """Jobs that need a step (the caller sends their ids); each is given once in *lease_s* seconds until it is claimed."""
-        stmt = sa.select(jobs.c.id).where(_UNFINISHED, self._free(), self._needs())
-        stmt = stmt.order_by(jobs.c.priority.desc(), jobs.c.created, jobs.c.id).limit(limit)
+        """Jobs that need a step (the caller sends their ids); each is given once in *lease_s* seconds until it is claimed.
+
+        Of each tenant its best one, then of each its second, and so on: a priority counts among a tenant's own jobs.
+        """
+        place = sa.func.row_number().over(partition_by=jobs.c.tenant, order_by=(jobs.c.priority.desc(), jobs.c.created, jobs.c.id))
+        wanted = (_UNFINISHED, self._free(), self._needs())
+        lines = sa.select(jobs.c.id, jobs.c.created, place.label("place")).where(*wanted).subquery()
+        best = sa.select(lines.c.id).order_by(lines.c.place, lines.c.created, lines.c.id).limit(limit)
 
         def work(db: sa.Connection) -> list[str]:
-            found = list(db.scalars(stmt.with_for_update(skip_locked=True, key_share=True, of=jobs)))
+            chosen = list(db.scalars(best))
+            locked = sa.select(jobs.c.id).where(jobs.c.id.in_(chosen), *wanted)
+            ready = set(db.scalars(locked.with_for_update(skip_locked=True, key_share=True, of=jobs))) if chosen else set()
+            found = [job_id for job_id in chosen if job_id in ready]
             sent = sa.update(jobs).where(jobs.c.id.in_(found)).values(worker=None, lease_until=self._tx.clock.after(lease_s))
             if found:
                 db.execute(sent)
             return found
 
         return self._tx.write(work, durable=False)
+
+    def newcomers(self, job_ids: Sequence[str]) -> list[str]:
+        """Of *job_ids* the first one of each tenant that has no other step which was given out and that nobody took yet."""
+        other = jobs.alias("other")
+        waits = sa.select(other.c.id).where(
+            sa.text("other.state IN ('accepted', 'scanning', 'open', 'committing', 'delivering')"),
+            other.c.worker.is_(None) & (other.c.lease_until >= self._tx.clock.now()),
+            (other.c.tenant == jobs.c.tenant) & other.c.id.not_in(job_ids),
+        )
+        stmt = sa.select(jobs.c.id, jobs.c.tenant).where(jobs.c.id.in_(job_ids), ~sa.exists(waits))
+        tenant_of = {row.id: row.tenant for row in self._tx.read(lambda db: db.execute(stmt).all())}
+        first: dict[str, str] = {}
+        for job_id in job_ids:
+            if job_id in tenant_of:
+                first.setdefault(tenant_of[job_id], job_id)
+        return list(first.values())
 
     def claim_job(self, job_id: str, worker: str, lease_s: float) -> JobStep | None:
         """Take a job's next step; None: it needs none now, or another has it (the message came twice).

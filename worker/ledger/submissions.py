@@ -40,16 +40,25 @@ class Submissions:
         job_id = uuid.uuid4().hex
 
         def work(db: sa.Connection) -> Submitted:
-            if known := self._known(db, request):
+            if known := _known(db, request.tenant, request.idempotency_key, request.request_sha256):
                 return known
             home = package_row(db, request.tenant, request.package)
-            row = self._row(request, job_id, home.id)
+            row = self._row(request, job_id, home.id) | {"expected": _expected(db, request)}
             if db.execute(database.insert_or_ignore(db.engine, jobs).values(row).returning(jobs.c.id)).first() is None:
-                return self._known(db, request) or self._impossible()
+                known = _known(db, request.tenant, request.idempotency_key, request.request_sha256)
+                return known or self._impossible()
             counts.begin(db, job_id)
             return Submitted(job_id, new=True)
 
         return self._tx.write(work, tenant=request.tenant)
+
+    def submitted(self, tenant: str, idempotency_key: str, request_sha256: str) -> Submitted | None:
+        """The job that this key made already; None: it has made none.
+
+        Raises:
+            IdempotencyConflictError: The key came with another request.
+        """
+        return self._tx.read(lambda db: _known(db, tenant, idempotency_key, request_sha256), tenant=tenant)
 
     def cancel(self, tenant: str, job_id: str) -> bool:
         """Ask that a job ends; False: unknown to the tenant, ended, or already being committed.
@@ -67,19 +76,6 @@ class Submissions:
             return asked
 
         return self._tx.write(work, tenant=tenant)
-
-    def _known(self, db: sa.Connection, request: Submission) -> Submitted | None:
-        if request.idempotency_key is None:
-            return None
-        same = (jobs.c.tenant == request.tenant, jobs.c.idempotency_key == request.idempotency_key)
-        row = db.execute(sa.select(jobs.c.id, jobs.c.request_sha256).where(*same)).one_or_none()
-        if row is None:
-            return None
-        if row.request_sha256 != request.request_sha256:
-            raise IdempotencyConflictError(
-                "this idempotency key was used for another request", f"job {row.id}", "Use a new key for a new request."
-            )
-        return Submitted(row.id, new=False)
 
     def _impossible(self) -> Submitted:
         raise AssertionError("a job's row was refused, and no job has its key")
@@ -103,7 +99,28 @@ class Submissions:
             "request_sha256": request.request_sha256,
             "callback_url": request.callback_url,
             "delivery": request.delivery,
-            "expected": request.expected,
             "retry_of": request.retry_of,
             "retry_reason": request.retry_reason,
         }
+
+
+def _known(db: sa.Connection, tenant: str, idempotency_key: str | None, request_sha256: str | None) -> Submitted | None:
+    if idempotency_key is None:
+        return None
+    same = (jobs.c.tenant == tenant, jobs.c.idempotency_key == idempotency_key)
+    row = db.execute(sa.select(jobs.c.id, jobs.c.request_sha256).where(*same)).one_or_none()
+    if row is None:
+        return None
+    if row.request_sha256 != request_sha256:
+        raise IdempotencyConflictError(
+            "this idempotency key was used for another request", f"job {row.id}", "Use a new key for a new request."
+        )
+    return Submitted(row.id, new=False)
+
+
+def _expected(db: sa.Connection, request: Submission) -> str | None:
+    """The checksums that came along; those of the job that is tried again hold for its files as they did then."""
+    if request.expected is not None or request.retry_of is None:
+        return request.expected
+    before = sa.select(jobs.c.expected).where(jobs.c.id == request.retry_of, jobs.c.tenant == request.tenant)
+    return db.scalar(before)

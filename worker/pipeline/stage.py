@@ -104,9 +104,8 @@ def not_a_file(kind: Kind, name: str) -> NotStagedError:
     )
 
 
-@lru_cache(maxsize=8)
 def _is_folder(root: bytes) -> bool:
-    """Asked once a job, not once a file."""
+    """Asked for each file: a folder that was away once may be delivered again."""
     return os.path.isdir(root)  # noqa: PTH112 -- bytes
 
 

@@ -23,11 +23,14 @@ class Posts:
     def files(self, task_ids: Iterable[int], first: Collection[int] = ()) -> None:
         """Offer tasks to workers; those in *first* go before all that wait, where the broker can do that."""
         for task_id in task_ids:
-            message = Message[None](queue_name=FILES, actor_name=PRESERVE_FILE, args=(task_id,), kwargs={}, options={})
-            enqueue_first = getattr(self._broker, "enqueue_first", None) if task_id in first else None
-            (enqueue_first or self._broker.enqueue)(message)
+            self._send(FILES, PRESERVE_FILE, task_id, first=task_id in first)
 
-    def jobs(self, job_ids: Iterable[str]) -> None:
-        """Offer jobs that need a step."""
+    def jobs(self, job_ids: Iterable[str], first: Collection[str] = ()) -> None:
+        """Offer jobs that need a step; *first* as for ``files``."""
         for job_id in job_ids:
-            self._broker.enqueue(Message[None](queue_name=JOBS, actor_name=DRIVE_JOB, args=(job_id,), kwargs={}, options={}))
+            self._send(JOBS, DRIVE_JOB, job_id, first=job_id in first)
+
+    def _send(self, queue: str, actor: str, what: int | str, *, first: bool) -> None:
+        message = Message[None](queue_name=queue, actor_name=actor, args=(what,), kwargs={}, options={})
+        enqueue_first = getattr(self._broker, "enqueue_first", None) if first else None
+        (enqueue_first or self._broker.enqueue)(message)

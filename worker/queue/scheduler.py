@@ -118,7 +118,8 @@ class Scheduler:
             log.warning("%s files taken back: their workers gave no sign of life, or nobody took them", taken)
             self._queue.requeue()  # what such a worker had fetched and not begun is in nobody's reach either
         self._admit()
-        self._posts.jobs(self._queue.to_drive(JOBS_AT_ONCE, JOB_LEASE_S))
+        if steps := self._queue.to_drive(JOBS_AT_ONCE, JOB_LEASE_S):
+            self._posts.jobs(steps, self._queue.newcomers(steps))
         if self._is_due("callbacks"):
             self._courier.send_due()
         if self._is_due("depth"):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import ClassVar
 
 from actions.errors import PermanentError, PreservationError
 from worker.app import Service
@@ -31,6 +32,12 @@ from worker.queue.patience import FULL_S, MOST_TRIES, backoff_s, blamed, place_o
 log = logging.getLogger("bevara")
 
 BUG_TRIES = 5  # a step that fails by our own fault is tried so often, then its job ends and says so
+
+
+class NothingThereError(PermanentError):
+    """A source without any file. A prefix that is misspelled looks the same, so it is no package that was preserved."""
+
+    code: ClassVar[str] = "source-empty"
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +134,10 @@ class Steps:
         finally:
             if expected is not None:
                 expected.close()
+        if not service.ledger.has_tasks(job):
+            raise NothingThereError(
+                "holds no files", "the job's source", "Compare its name with where the files are, and submit the job again."
+            )
         bar_taken_names(service.ledger, job)
         return _After(JobState.OPEN)
 
