@@ -90,6 +90,9 @@ class Replicator:
             return self._one(mine, primary)
         except (NoQuorumError, UnreadableError) as why:
             return self._failed(mine, getattr(why, "what", str(why)))
+        except BaseException:  # Ctrl-C, too: nobody else could take it for an hour
+            self._failed(mine, "was broken off")
+            raise
 
     def _one(self, copy: Copy, primary: str) -> Replicated:
         target = self._auditor.places[copy.tenant, copy.place]
