@@ -520,6 +520,21 @@ def test_a_place_that_is_ahead_of_the_ledger_is_not_set_back(lab: Lab) -> None:
     assert store_tree(lab.roots["b"]) == before
 
 
+def test_a_copy_whose_making_was_stopped_is_free_at_once(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    new_version(lab)
+
+    def stopped(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Replicator, "_write", stopped)
+        with pytest.raises(KeyboardInterrupt):
+            replicated(lab)
+
+    lab.auditor = lab.make()  # another process
+    assert dict(replicated(lab)) == {"b": "", "c": ""}
+
+
 def test_what_stands_in_the_way_of_a_new_copy_is_kept(lab: Lab) -> None:
     """A place with an older, damaged copy of the same package is named as a new store."""
     other = lab.folder.parent / "d"

@@ -23,11 +23,12 @@ from worker.evidence.keys import KeyFolder
 from worker.evidence.names import evidence_id
 from worker.evidence.nightly import Nightly
 from worker.evidence.verify import verify
-from worker.fixity import coverage
+from worker.fixity import coverage, promise
 from worker.fixity import watch as watching
 from worker.fixity.auditor import Auditor, folder_of
 from worker.fixity.book import Book
 from worker.fixity.copies import Copies
+from worker.fixity.rules import Rules, due_after
 from worker.fixity.tidings import tell
 from worker.fixity.turns import Turns
 from worker.fixity.watch import LEADER, Watch
@@ -183,6 +184,21 @@ def test_the_days_coverage_is_kept_on_both_databases(ledger_url: str, tmp_path: 
 
     assert kept is not None
     assert (kept.state.held, kept.state.never, kept.checked) == (2, 0, {now()[:10]: 2})
+
+
+def test_deadlines_come_forward_on_both_databases(ledger_url: str, tmp_path: Path) -> None:
+    with open_service(tmp_path, everything=True, ledger_url=ledger_url) as service:
+        add_tenant(service, "lund", tmp_path)
+        tx, moment = service.ledger.transactions, now()
+        Copies(tx).note(
+            "lund", "arkiv", [("urn:bevara:lund:x", "held"), ("urn:bevara:lund:y", "wanted")], now=moment, rules=Rules()
+        )
+
+        assert promise.keep(tx, "lund", "arkiv", Rules(interval_days=30), moment) == 1
+        assert promise.keep(tx, "lund", "arkiv", Rules(interval_days=30), moment) == 0
+
+        held = Copies(tx).get("lund", "arkiv", "urn:bevara:lund:x")
+        assert held.due == due_after(moment, Rules(interval_days=30))
 
 
 def test_the_same_on_postgresql(world_on_postgres: World) -> None:

@@ -20,6 +20,7 @@ from worker.ledger.transactions import Transactions
 CLOCK_BACK = "the clock went back"
 """``copies.why`` of a copy that it puts in doubt."""
 _NAME = "audit"
+_DAY_S = 86_400.0
 _TOLERATED_S = 300.0  # what NTP and two machines may differ by
 
 
@@ -53,11 +54,12 @@ class AuditClock:
                 db.execute(sa.update(clocks).where(clocks.c.name == _NAME).values(seen=now))
             return None
         c = copies.c
-        # One that was never read has a deadline that was counted from a later now.
-        doubted = sa.or_(c.due <= seen, c.last_checked > later(now, _TOLERATED_S), c.last_checked.is_(None))
+        doubted = sa.or_(c.due <= seen, c.last_checked > later(now, _TOLERATED_S))
+        if back_s > _DAY_S:  # one that was never read has a deadline that was counted from a later now
+            doubted = sa.or_(doubted, c.last_checked.is_(None))
         moved = db.execute(sa.update(copies).where(c.state == "held", doubted).values(turn=AT_ONCE, why=CLOCK_BACK)).rowcount
         db.execute(sa.update(clocks).where(clocks.c.name == _NAME).values(seen=now))
         return (
-            f"the clock of this machine went back by {back_s / 86_400:.1f} days, from {seen} to {now}:"
+            f"the clock of this machine went back by {back_s / _DAY_S:.1f} days, from {seen} to {now}:"
             f" {moved} copies whose deadline or last reading it puts in doubt are read at once"
         )

@@ -206,8 +206,9 @@ class Copies:
     def were_read(self, place: str, tenant: str | None = None) -> bool:
         """Whether copies in a place were ever read in full: then it has a storage root, or is not there."""
         c = copies.c
-        mine = [c.place == place, c.last_checked.is_not(None), *([c.tenant == tenant] if tenant else [])]
-        return bool(self.some(*mine, limit=1))
+        mine = [c.place == place, c.state == "held", c.last_checked.is_not(None), *([c.tenant == tenant] if tenant else [])]
+        stmt = sa.select(c.id).where(*mine).order_by(c.due).limit(1)  # held ones come first in the index of deadlines
+        return self._tx.read(lambda db: db.execute(stmt).first()) is not None
 
     def some(self, *where: sa.ColumnElement[bool], limit: int = _PAGE) -> list[Copy]:
         """Copies that are so, by number."""

@@ -8,7 +8,7 @@ nothing: bytes of a held copy that are not right are the audit's to name and ``r
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -92,6 +92,9 @@ class Replicator:
             return self._one(mine, primary)
         except (NoQuorumError, UnreadableError) as why:
             return self._failed(mine, getattr(why, "what", str(why)))
+        except BaseException:  # Ctrl-C, too: nobody else could take it for an hour
+            self._failed(mine, "was broken off")
+            raise
 
     def _one(self, copy: Copy, primary: str) -> Replicated:
         target = self._auditor.places[copy.tenant, copy.place]
@@ -99,7 +102,7 @@ class Replicator:
         version = known.head or max(known.inventories, default=0)
         if not version or version not in known.inventories:
             return self._failed(copy, "the package's inventory is not known yet: the primary copy must be read first")
-        _make_root(target, new=not self._auditor.copies.were_read(copy.place, copy.tenant))
+        _make_root(target, lambda: not self._auditor.copies.were_read(copy.place, copy.tenant))
         places = self._sources(copy, primary)
         sources = Sources(folder_of(copy.object_id), known, places, self._scratch)
         with sources.manifest(version) as manifest:
@@ -235,7 +238,7 @@ def _version(stream: BinaryIO, object_id: str) -> int:
     return version if name == object_id else 0
 
 
-def _make_root(target: Place, *, new: bool) -> None:
+def _make_root(target: Place, new: Callable[[], bool]) -> None:
     """A new place gets its storage root: the namaste last, because it says that the rest is there.
 
     One that had its root before is never given another: a disk that is not mounted leaves an empty folder, on another disk.
@@ -243,7 +246,7 @@ def _make_root(target: Place, *, new: bool) -> None:
     try:
         target.open(f"{STORE}/{ROOT_NAMASTE[0]}").close()
     except (NotThereError, UnreadableError):
-        if not new or any(True for _ in _listed(target)):
+        if not new() or any(True for _ in _listed(target)):
             raise  # not mounted; or damaged or half made: the audit names and repairs it
     else:
         return
