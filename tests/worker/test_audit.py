@@ -492,6 +492,21 @@ def test_external_objects_are_audited_and_never_written_to(lab: Lab, tmp_path: P
     assert (kept / "objekt.bin").read_bytes() == b"Theirs"
 
 
+def test_external_objects_on_a_disk_that_is_not_mounted_are_unreadable_not_missing(lab: Lab, tmp_path: Path) -> None:
+    kept = tmp_path / "theirs"
+    kept.mkdir()  # as a mount point stands without its disk
+    auditor = lab.make(places={(TENANT, "theirs"): FolderPlace("theirs", kept, is_store=False)})
+    args = {"rules": LENIENT, "now": lab.clock(), "sha256": "0" * 64, "sha512": None}
+    assert register_external(lab.tx, TENANT, "theirs", "objekt.bin", **args)
+
+    lab.all_due()
+    assert auditor.run().verdicts == {Verdict.UNREADABLE: 1}
+
+    (kept / "annat.bin").write_bytes(b"mounted again, and without it")
+    lab.clock.offset = timedelta(hours=1)
+    assert auditor.run().verdicts == {Verdict.MISSING: 1}
+
+
 def test_a_sample_says_what_it_proves() -> None:
     """Checked by the binomial itself: at the bound, as few bad ones as were seen have a chance of 5 %."""
     from math import comb

@@ -241,3 +241,23 @@ def test_a_place_that_was_only_taken_out_of_the_list_still_alarms(tmp_path: Path
     assert bevara("audit", "status", "--archive", folder).code == 1
     assert bevara("copies", "retire", folder, "b").code == 0
     assert bevara("audit", "status", "--archive", folder).code == 0
+
+
+def test_the_first_store_is_not_retired_while_the_next_lacks_packages(world: World) -> None:
+    """As the first it would never be written to: what it lacks would stay in the retired store alone."""
+    tenants = world.service.ledger.tenants
+    preserve(world.service, "lund", "p", {b"brev.txt": b"kort brev", b"nytt.txt": b"nytt"})
+
+    with pytest.raises(TenantError, match="does not hold 1 packages"):
+        tenants.retire_place("lund", "arkiv")
+
+    assert [place.name for place in tenants.places("lund") if place.is_store] == ["arkiv", "andra"]
+    world.round(rounds=2)
+    assert tenants.retire_place("lund", "arkiv")
+    assert tenants.retire_place("lund", "andra")  # there is no next
+
+
+def test_a_first_store_that_is_lost_is_retired_all_the_same(world: World) -> None:
+    set_copies(world, state="wanted")
+
+    assert world.service.ledger.tenants.retire_place("lund", "arkiv", lost=True)

@@ -101,7 +101,10 @@ def events(
     responses=answers("not-found", "bad-cursor"),
 )
 def files(caller: Reader, package: PackageId, cursor: Cursor = None, limit: Limit = 100) -> PackageFileList:
-    """The newest version's files in all representations, in path order, each with its digests and what it was made from."""
+    """The newest version's files in all representations, in path order, each with its digests and what it was made from.
+
+    While a job works on the package, files that it has changed are missing here until its version stands; each can be fetched.
+    """
     _package(caller, package)
     page = caller.door.entries(package, None, cursor, limit)
     return PackageFileList(files=[_file(one) for one in page.items], next=page.cursor)

@@ -126,7 +126,7 @@ def _place_list(service: Service, args: argparse.Namespace) -> int:
 
 
 def _place_retire(service: Service, args: argparse.Namespace) -> int:
-    if not service.ledger.tenants.retire_place(args.tenant, args.name):
+    if not service.ledger.tenants.retire_place(args.tenant, args.name, lost=args.lost):
         raise PermanentError(
             "is no active place of this tenant", args.name, "`bevara tenant place list TENANT` shows them.", code="usage"
         )

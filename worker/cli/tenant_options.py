@@ -54,6 +54,7 @@ def _places(commands: Commands) -> None:
     _of(commands, "list", "show its places")
     one = _of(commands, "retire", "use a place no more; what lies there stays")
     one.add_argument("name", metavar="NAME")
+    one.add_argument("--lost", action="store_true", help="the first store is gone: go on, although the next one lacks packages")
 
 
 def _policies(commands: Commands) -> None:

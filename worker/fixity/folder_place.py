@@ -118,10 +118,17 @@ class FolderPlace:
         """Nothing is held."""
 
     def _answers(self) -> None:
-        """An unmounted disk leaves an empty folder: that nothing is there may only be said by a root that is."""
-        signs = [self.root / STORE / name for name in ROOT_FILES] if self._is_store else [self.root]
-        if not any(sign.exists() for sign in signs):
-            raise UnreadableError("has no storage root: it is not mounted, or was moved", self.name, _CHECK)
+        """An unmounted disk leaves an empty folder: that nothing is there may only be said by a root that is.
+
+        Where others keep their objects there is no such sign, but a folder that holds nothing at all is no place of theirs.
+        """
+        if self._is_store:
+            what, answers = "has no storage root", any((self.root / STORE / name).exists() for name in ROOT_FILES)
+        else:
+            with self._told(os.fspath(self.root)), os.scandir(self.root) as found:
+                what, answers = "is an empty folder", any(found)
+        if not answers:
+            raise UnreadableError(f"{what}: it is not mounted, or was moved", self.name, _CHECK)
 
     @contextlib.contextmanager
     def _told(self, path: str) -> Iterator[None]:

@@ -10,7 +10,8 @@ from urllib.parse import urlsplit
 import sqlalchemy as sa
 
 from worker.ledger.events import now
-from worker.ledger.schema_fixity import retirements
+from worker.ledger.schema import packages
+from worker.ledger.schema_fixity import copies, retirements
 from worker.ledger.schema_service import places, tenants
 from worker.ledger.service_facts import Place
 from worker.ledger.tenant_errors import TenantError
@@ -96,11 +97,20 @@ class Places:
         """The store that versions are committed to: the active one that comes first."""
         return next((place for place in self.places(tenant) if place.is_store), None)
 
-    def retire_place(self, tenant: str, name: str) -> bool:
-        """Use a place no more; what lies there stays, and owes no audits. False: there is no such active place."""
+    def retire_place(self, tenant: str, name: str, *, lost: bool = False) -> bool:
+        """Use a place no more; what lies there stays, and owes no audits. False: there is no such active place.
+
+        Args:
+            lost: The store is gone, and with it what the next one lacks: go on all the same.
+
+        Raises:
+            TenantError: It is the first store, and the next lacks packages: as the first it would never get them.
+        """
         mine = sa.update(places).where(places.c.tenant == tenant, places.c.name == name, places.c.state == "active")
 
         def work(db: sa.Connection) -> bool:
+            if not lost:
+                _next_is_whole(db, tenant, name)
             found = bool(db.execute(mine.values(state="retired")).rowcount)
             if found:
                 db.execute(sa.insert(retirements).values(tenant=tenant, place=name, since=now()))
@@ -133,6 +143,26 @@ def _apart(db: sa.Connection, tenant: str, url: str, endpoint: str | None) -> No
         if (row.url.rstrip("/"), row.endpoint) == (url.rstrip("/"), endpoint):
             remedy = "Two copies in one place are one: name another disk, machine or bucket."
             raise TenantError(f"is the address of the store {row.name} already", url, remedy)
+
+
+def _next_is_whole(db: sa.Connection, tenant: str, name: str) -> None:
+    """Whether the store that comes first without *name* has every package in its newest version."""
+    p, c = places.c, copies.c
+    stores = sa.select(p.name).where(p.tenant == tenant, p.is_store, p.state == "active").order_by(p.position, p.name)
+    first, *others = db.scalars(stores).all() or [None]
+    if first != name or not others:
+        return
+    mine = (c.tenant == tenant, c.place == others[0], c.object_id == packages.c.object_id, c.version >= packages.c.version)
+    lacking = sa.select(sa.func.count()).where(
+        packages.c.tenant == tenant, packages.c.version > 0, ~sa.exists().where(*mine, c.state == "held")
+    )
+    if number := db.scalar(lacking):
+        raise TenantError(
+            f"is the first store, and the next, {others[0]}, does not hold {number:,} packages in their newest version",
+            name,
+            "Let it be filled first (`bevara copies replicate`), or retire it first if another is whole. With --lost, what it"
+            " lacks is lost.",
+        )
 
 
 def _place(row: sa.Row[Any]) -> Place:

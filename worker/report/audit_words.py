@@ -83,6 +83,7 @@ _SENTENCES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         ),
         (r"was \w+, and then could not be read again", "var fel, och kunde sedan inte läsas igen"),
         (r"could not be read(?: or written)?: (.+)", r"kunde inte läsas eller skrivas (\1)"),
+        (r"is an empty folder: .+", "mappen är tom: disken är inte monterad, eller flyttad"),
         (r"has no storage root: .+", "lagringens rot saknas: disken är inte monterad, eller flyttad"),
         (r"the package was being written to while it was read", "paketet skrevs medan det lästes"),
         (
