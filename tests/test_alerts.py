@@ -27,7 +27,7 @@ FAILED = 'bevara_tasks_total{tenant="hoor",status="failed",reason="tool-crashed"
 DEAD = 'bevara_callbacks_total{tenant="hoor",outcome="dead"}'
 STOPPED = 'bevara_audit_repairs_total{outcome="stopped"}'
 MISMATCH = 'bevara_audit_findings_total{verdict="mismatch"}'
-UNREADABLE = 'bevara_audit_findings_total{verdict="unreadable"}'
+UNREADABLE = 'bevara_audit_open_findings{tenant="hoor",store="arkiv",verdict="unreadable"}'
 QUEUE = 'bevara_queue_tasks{tenant="hoor",state="pending"}'
 DONE = 'bevara_tasks_total{tenant="hoor",status="kept",reason="ok"}'
 ERRORS = 'bevara_api_requests_total{status="503"}'
@@ -105,14 +105,15 @@ CASES = [
     Case("a callback was given up long ago", {DEAD: f"_x60 1x{END_MIN}"}, 130),
     Case("memory grows", {memory("work"): f"600000000x{END_MIN}"}, 40, {"BevaraMemory"}),
     Case("an audit finds a mismatch", {MISMATCH: f"0x60 1x{END_MIN}"}, 70, {"BevaraAuditMismatch"}),
-    Case("copies cannot be read", {UNREADABLE: f"0+1x{END_MIN}"}, 400, {"BevaraAuditUnreadable"}),
+    Case("copies cannot be read, and are found once", {UNREADABLE: f"0x10 3x{END_MIN}"}, 400, {"BevaraAuditUnreadable"}),
     Case(
         "copies are overdue",
         {'bevara_audit_overdue_copies{tenant="hoor",store="arkiv"}': f"3x{END_MIN}"},
         END_MIN - 10,
         {"BevaraAuditOverdue"},
     ),
-    Case("the auditor is gone", {PROGRESS: "0+60x10"}, 90, {"BevaraAuditorGone"}),
+    Case("the auditor is gone, and its series with it", {PROGRESS: "0+60x10"}, END_MIN - 10, {"BevaraAuditorGone"}),
+    Case("the auditor is away for a moment", {PROGRESS: "0+60x10"}, 90),
     Case("the auditor ends no round", {PROGRESS: f"60x{END_MIN}"}, END_MIN - 10, {"BevaraAuditorGone"}),
     Case("a site that audits nothing", {PROGRESS: f"0x{END_MIN}", OLDEST: f"_x{END_MIN}"}, 90),
     Case("a first repair is stopped", {STOPPED: f"_x60 1x{END_MIN}"}, 70, {"BevaraAuditRepairStopped"}),
