@@ -205,11 +205,11 @@ def test_two_auditors_at_once_read_each_copy_once(folders: Path) -> None:
 # S3
 
 
-@pytest.fixture
+@pytest.fixture(params=["minio_server", "versitygw_server"])
 def on_s3(request: pytest.FixtureRequest, tmp_path: Path, filled: Path):
     """An archive whose second place is a bucket behind a proxy that misbehaves when told to."""
     folder = Path(shutil.copytree(filled / "a", tmp_path / "x" / "a"))
-    server = request.getfixturevalue("minio_server")
+    server = request.getfixturevalue(request.param)
     bucket = server.new_bucket()
     with FaultyProxy(server.port) as proxy:
         place = BucketPlace("s3", lambda: S3Bucket(client_of(server.through(proxy.port)), bucket, "lund/kopia"))
