@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from datetime import timedelta
 from pathlib import Path
 
@@ -28,22 +27,6 @@ from worker.ledger.clock import seconds_between
 from worker.ledger.schema import contents, entries, events, packages
 from worker.ledger.schema_fixity import copies, findings, inventories
 from worker.verify import Severity, verify
-
-
-@pytest.fixture(scope="module")
-def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("filled") / "a"
-    build(folder, 4)
-    with Lab(folder) as lab:
-        lab.fill()
-    return folder.parent
-
-
-@pytest.fixture
-def lab(filled: Path, tmp_path: Path):
-    shutil.copytree(filled, tmp_path / "x")
-    with Lab(tmp_path / "x" / "a") as one:
-        yield one
 
 
 def bad_of(folder: Path) -> list:

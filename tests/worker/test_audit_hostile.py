@@ -33,22 +33,6 @@ from worker.ledger.schema_fixity import breakers, copies, findings, inventories
 from worker.store.layout import INVENTORY, ROOT_FILES, SIDECAR
 
 
-@pytest.fixture(scope="module")
-def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("filled") / "a"
-    build(folder, 4)
-    with Lab(folder) as lab:
-        lab.fill()
-    return folder.parent
-
-
-@pytest.fixture
-def lab(filled: Path, tmp_path: Path) -> Iterator[Lab]:
-    shutil.copytree(filled, tmp_path / "x")
-    with Lab(tmp_path / "x" / "a") as one:
-        yield one
-
-
 class Broken(FolderPlace):
     """A disk of which some files cannot be read. ``broken``: ends of their paths."""
 
